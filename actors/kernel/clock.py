@@ -1,0 +1,30 @@
+"""Time, handed in: actors never ask the operating system for it."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Two readings of time, in seconds."""
+
+    def now(self) -> float:
+        """Monotonic: for intervals and deadlines, meaningful within this process only."""
+        ...
+
+    def wall(self) -> float:
+        """Since the epoch: for people and for records, may jump."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> float:
+        """See `Clock.now`."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """See `Clock.wall`."""
+        return time.time()

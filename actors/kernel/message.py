@@ -1,0 +1,64 @@
+"""Messages: typed values with a tag, and their way to bytes and back."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from tucano.actors.kernel.errors import NOT_UNDERSTOOD, Refused
+
+_TYPES: dict[str, type[Message]] = {}
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Base of all that may be said between components.
+
+    A subclass `Deploy` in a module `deployer` has the tag `deployer.Deploy/1`. A new field comes last and has a
+    default; for any other change say `class Deploy(Message, frozen=True)` anew with `VERSION = 2`.
+    """
+
+    VERSION: ClassVar[int] = 1
+    TAG: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.TAG = f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}/{cls.VERSION}"
+        _TYPES[cls.TAG] = cls
+
+
+class Codec:
+    """Encodes what actors say to each other and checks what comes in from other nodes.
+
+    Args:
+        to_wire: turns a field value that is no plain value (a `Ref`) into one.
+        from_wire: the way back, `(type, plain value) -> value`.
+
+    """
+
+    def __init__(self, to_wire: Any = None, from_wire: Any = None) -> None:
+        self._encoder = msgspec.msgpack.Encoder(enc_hook=to_wire)
+        self._from_wire = from_wire
+        self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {"": msgspec.msgpack.Decoder()}
+
+    def encode(self, value: Any) -> tuple[str, bytes]:
+        """The tag (empty for a plain value: None, numbers, text, lists, maps) and the msgpack bytes."""
+        return (value.TAG if isinstance(value, Message) else "", self._encoder.encode(value))
+
+    def decode(self, tag: str, body: bytes | memoryview | msgspec.Raw) -> Any:
+        """The value.
+
+        Raises:
+            Refused: the tag is not known, or a field is missing or of the wrong type.
+
+        """
+        decoder = self._decoders.get(tag)
+        if decoder is None:
+            kind = _TYPES.get(tag)
+            if kind is None:
+                raise Refused(NOT_UNDERSTOOD, f"no message is called {tag[:80]!r} here; are both nodes of one version?")
+            decoder = self._decoders[tag] = msgspec.msgpack.Decoder(kind, dec_hook=self._from_wire)
+        try:
+            return decoder.decode(body)
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+            raise Refused(NOT_UNDERSTOOD, f"{tag or 'a plain value'} is malformed: {error}") from error

@@ -1,0 +1,213 @@
+"""The tree: an actor that starts actors, restarts those that crash, and stops them in reverse.
+
+One rule drives it: after each event `_step` looks at the children and does the first thing that is due. Children that
+must go down go down from the last to the first, and only then the ones that must come up come up, from the first to
+the last, one at a time, each when the one before has returned from its `on_start`.
+
+Strategies, as in erlang/otp `supervisor`: `one_for_one` restarts the child that crashed; `rest_for_one` also those
+started after it; `one_for_all` all. More crashes than the law's intensity within its period: the tree gives up, stops
+its children and crashes itself, so that its own tree decides; at the root, the node's process ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+from tucano.actors.kernel.actor import Actor
+from tucano.actors.kernel.cell import Cell, Child, ChildEnded, ChildUp
+from tucano.actors.kernel.errors import Refused
+from tucano.actors.kernel.restart import GiveUp, History, Law, crashed
+
+Strategy = Literal["one_for_one", "rest_for_one", "one_for_all"]
+
+
+class GaveUp(Exception):
+    """A tree's children crashed more often than its law allows."""
+
+
+@dataclass(frozen=True)
+class StartChild:
+    """Start a further child, now; answered with None, or refused if the name is taken."""
+
+    child: Child
+
+
+@dataclass(frozen=True)
+class StopChild:
+    """Stop a child and forget it; harmless if there is none."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RestartDue:
+    """Note to self: the backoff of these children is over."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ShutdownDue:
+    """Note to self: this incarnation has had its time to stop."""
+
+    name: str
+    incarnation: int
+
+
+@dataclass
+class _Branch:
+    cell: Cell
+    wanted: bool = True  # False: it goes down for good
+    doomed: bool = False  # it goes down because of a sibling's crash
+    held: bool = False  # it waits for its backoff to be over
+    why: str = "stopped"
+
+
+class Tree(Actor):
+    """Looks after its children.
+
+    Args:
+        children: started in this order.
+        strategy: whom a crash concerns besides the one that crashed.
+        law: how often and how fast restarts may happen.
+
+    """
+
+    Inbox = StartChild | StopChild | RestartDue | ShutdownDue
+
+    def __init__(
+        self, children: Sequence[Child] = (), strategy: Strategy = "one_for_one", law: Law | None = None
+    ) -> None:
+        super().__init__()
+        self._first = tuple(children)
+        self._strategy: Strategy = strategy
+        self._law = law or Law()
+        self._history = History()
+        self._branches: dict[str, _Branch] = {}
+        self._stopping = False
+        self._gave_up: GiveUp | None = None
+
+    def on_start(self) -> None:
+        """Start the children."""
+        for child in self._first:
+            self._add(child)
+        self._step()
+
+    def receive(self, message: StartChild | StopChild | RestartDue | ShutdownDue) -> None:
+        """Handle what comes by the user lane."""
+        match message:
+            case StartChild(child):
+                if child.name in self._branches:
+                    raise Refused("name_taken", f"{child.name} is a child of {self._cell.name} already")
+                self._add(child)
+            case StopChild(name):
+                if name in self._branches:
+                    self._branches[name].wanted = False
+            case RestartDue(names):
+                for name in names:
+                    if name in self._branches:
+                        self._branches[name].held = False
+            case ShutdownDue(name, incarnation):
+                branch = self._branches.get(name)
+                if branch and branch.cell.incarnation == incarnation and branch.cell.phase == "stopping":
+                    branch.cell.abandon()
+                    branch.doomed = False
+            case _:
+                assert_never(message)
+        self._step()
+
+    def receive_control(self, message: Any) -> Any:
+        """Handle what comes by the control lane: children's news, and Pykka's order to stop."""
+        match message:
+            case ChildUp(name, incarnation):
+                branch = self._branches.get(name)
+                if branch and branch.cell.incarnation == incarnation and branch.cell.phase == "starting":
+                    branch.cell.phase = "up"
+            case ChildEnded(name, incarnation, crash):
+                branch = self._branches.get(name)
+                if branch and branch.cell.incarnation == incarnation:
+                    self._ended(branch, crash)
+            case _:
+                self._stopping = True
+                for branch in self._branches.values():
+                    branch.wanted = False
+        self._step()
+
+    def on_crash(self) -> None:
+        """Leave no child behind: the next incarnation starts its own."""
+        for branch in reversed(self._branches.values()):
+            branch.cell.stop()
+            branch.cell.close("gave_up")
+
+    def _add(self, child: Child) -> None:
+        cell = self._cell.system.cell(child, self._cell.name, self._cell.mailbox.put_control)
+        self._branches[child.name] = _Branch(cell)
+
+    def _ended(self, branch: _Branch, crash: BaseException | None) -> None:
+        """Decide on a child whose incarnation has ended."""
+        cell = branch.cell
+        cell.phase = "down"
+        siblings_fault, branch.doomed = branch.doomed and crash is None, False
+        self._cell.system.down(cell.name, "stopped" if crash is None else "crashed", repr(crash) if crash else "")
+        if not branch.wanted or siblings_fault:
+            return
+        if cell.child.restart == "temporary" or (cell.child.restart == "transient" and crash is None):
+            branch.wanted = False
+            return
+        verdict = crashed(self._law, self._history, self.now(), self.chance.random)
+        if isinstance(verdict, GiveUp):
+            self._gave_up = verdict
+            self._cell.system.happened("tree_gave_up", self._cell.name, f"last: {cell.name}: {crash!r}")
+            for other in self._branches.values():
+                other.wanted, other.why = False, "gave_up"
+            return
+        self._history = verdict.history
+        concerned = self._concerned(cell.name)
+        for name in concerned:
+            other = self._branches[name]
+            other.held = True
+            other.doomed = other.cell.phase != "down"
+            other.cell.restarts += 1
+        self.after(verdict.after, RestartDue(tuple(concerned)))
+
+    def _concerned(self, name: str) -> list[str]:
+        names = list(self._branches)
+        match self._strategy:
+            case "one_for_one":
+                return [name]
+            case "rest_for_one":
+                return names[names.index(name) :]
+            case "one_for_all":
+                return names
+            case _:
+                assert_never(self._strategy)
+
+    def _step(self) -> None:
+        """Do what is due: first down, in reverse, one at a time; then up, in order, one at a time."""
+        for name, branch in reversed(list(self._branches.items())):
+            cell = branch.cell
+            if branch.wanted and not branch.doomed:
+                continue
+            if cell.phase == "stopping":
+                return
+            if cell.phase in ("up", "starting"):
+                cell.stop()
+                self.after(cell.child.shutdown, ShutdownDue(name, cell.incarnation))
+                return
+            branch.doomed = False
+            if not branch.wanted:
+                del self._branches[name]
+                cell.close(branch.why)
+        if self._gave_up is not None:
+            raise GaveUp(f"{self._gave_up.crashes} crashes within {self._gave_up.within:g} s below {self._cell.name}")
+        if self._stopping:
+            self._stop()
+            return
+        for branch in self._branches.values():
+            if branch.cell.phase == "starting" or (branch.held and self._strategy != "one_for_one"):
+                return
+            if branch.cell.phase == "down" and not branch.held:
+                branch.cell.start()
+                return

@@ -1,0 +1,41 @@
+"""The balancer: end users' requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tucano.actors.kernel import Message
+
+
+class Loaded(Message, frozen=True):
+    """Note to self: the record's answer to the watch, or a `Refused`."""
+
+    result: Any
+
+
+class WatchDue(Message, frozen=True):
+    """Note to self: (again) ask the record for routes."""
+
+
+class DrainDue(Message, frozen=True):
+    """Note to self: look whether draining instances have open requests."""
+
+
+class ShowTraffic(Message, frozen=True):
+    """Answered with `Traffic`."""
+
+
+class ServiceTraffic(Message, frozen=True):
+    """One service's counts since the balancer started."""
+
+    service: str
+    requests: int
+    errors: int
+    retries: int
+    in_flight: int
+
+
+class Traffic(Message, frozen=True):
+    """See `ShowTraffic`."""
+
+    services: tuple[ServiceTraffic, ...]

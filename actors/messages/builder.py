@@ -1,0 +1,57 @@
+"""The worker's builder: makes an artifact runnable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tucano.actors.kernel import Message
+from tucano.actors.messages.model import Build
+
+
+class Make(Message, frozen=True):
+    """Build; answered with `Made`, or refused with `build_failed` and the tail of the log as its detail.
+
+    What was built before from the same artifact with the same script is not built again; asks for the same that come
+    while it is being built wait for that one.
+
+    Attributes:
+        service: name, for logs.
+        artifact: hash of the packed directory.
+        size: its bytes.
+        build: script and limits.
+
+    """
+
+    service: str
+    artifact: str
+    size: int
+    build: Build
+
+
+class Made(Message, frozen=True):
+    """Attributes: directory: where it was built; log: file with the build's output; cached: nothing had to be done."""
+
+    directory: str
+    log: str
+    cached: bool
+
+
+class Collect(Message, frozen=True):
+    """Delete builds that none of these directories is; told by the supervisor when an instance is gone."""
+
+    keep: tuple[str, ...]
+
+
+class Fetched(Message, frozen=True):
+    """Note to self: a chunk of an artifact has come, or a refusal."""
+
+    key: str
+    result: Any
+
+
+class BuildEnded(Message, frozen=True):
+    """Note to self: the script of a build has ended."""
+
+    key: str
+    status: int
+    detail: str = ""

@@ -1,0 +1,206 @@
+"""The nouns of a cluster: values that messages carry and that the record keeps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+NAME_PATTERN = r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$"
+"""A service's or node's name: a DNS label (RFC 1035), at most 40 characters, so that it can stand in a `Host` header."""
+
+MAX_REPLICAS = 1000
+"""Replicas of one service, at most."""
+
+Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Script = Annotated[str, msgspec.Meta(max_length=65_536)]
+
+
+class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a service is made runnable: a shell script, run once in a clean copy of the uploaded directory.
+
+    Attributes:
+        script: run by `/bin/sh -c`; empty means that nothing needs building.
+        timeout: seconds after which the build is killed and has failed.
+
+    """
+
+    script: Script = ""
+    timeout: Seconds = 600.0
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one instance is started and stopped.
+
+    Attributes:
+        script: run by `/bin/sh -c` in the built directory with `PORT` and `HOST` in its environment.
+        env: further variables; values are strings.
+        grace: seconds between SIGTERM and SIGKILL when the instance is stopped.
+
+    """
+
+    script: Annotated[str, msgspec.Meta(min_length=1, max_length=65_536)]
+    env: dict[str, str] = msgspec.field(default_factory=dict)
+    grace: Seconds = 10.0
+
+
+class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When an instance may have users.
+
+    Attributes:
+        http: path that must answer 2xx or 3xx; empty means that accepting a TCP connection on `PORT` is enough.
+        interval: seconds between checks of a ready instance.
+        timeout: seconds that one check may take.
+        deadline: seconds that a new instance has to become ready.
+
+    """
+
+    http: Annotated[str, msgspec.Meta(pattern=r"^(/[!-~]*)?$", max_length=1024)] = ""
+    interval: Seconds = 2.0
+    timeout: Seconds = 2.0
+    deadline: Seconds = 60.0
+
+
+class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A service as its owner describes it in `tucano.toml`."""
+
+    name: Name
+    run: Run
+    build: Build = Build()
+    health: Health = Health()
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=MAX_REPLICAS)] = 1
+
+
+State = Literal[
+    "pending", "building", "starting", "ready", "unready", "draining", "stopping", "stopped", "failed", "lost"
+]
+"""One instance's life; `actors.instance` holds the table of what may follow what."""
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """One running copy of a service.
+
+    Attributes:
+        id: `SERVICE-RANDOM`, never used again.
+        service: name.
+        revision: number of the service's revision that it runs.
+        node: worker that it was placed on.
+        state: see `State`.
+        pid: process id on that node, 0 if it has none.
+        host: where it listens.
+        port: TCP port given to it, 0 before it is started.
+        restarts: times that its process was started again.
+        detail: why it is in this state, for a person; the tail of its output if it failed.
+        since: when it came into this state, seconds since the epoch.
+        served: whether it has ever been ready.
+
+    """
+
+    id: str
+    service: str
+    revision: int
+    node: str
+    state: State = "pending"
+    pid: int = 0
+    host: str = ""
+    port: int = 0
+    restarts: int = 0
+    detail: str = ""
+    since: float = 0.0
+    served: bool = False
+
+
+class Revision(msgspec.Struct, frozen=True):
+    """What a service was told to be by one `deploy` or `restart`.
+
+    Attributes:
+        number: 1 for the first.
+        spec: as checked by the client and again by the gateway.
+        artifact: hash of the packed directory.
+        size: bytes of the packed directory.
+        created: seconds since the epoch.
+
+    """
+
+    number: int
+    spec: Spec
+    artifact: Sha256
+    size: int
+    created: float
+
+
+Rollout = Literal["rolling", "done", "failed", "removing"]
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A service as the record keeps it.
+
+    Attributes:
+        name: name.
+        replicas: instances wanted.
+        target: the revision wanted.
+        previous: the revision that served before, kept until the target does; None on a first deployment.
+        rollout: rolling (the target is not yet up), done, failed (the target failed and was taken back) or removing.
+        detail: why it failed, for a person.
+        last_number: highest revision number ever given.
+
+    """
+
+    name: str
+    replicas: int
+    target: Revision
+    previous: Revision | None = None
+    rollout: Rollout = "rolling"
+    detail: str = ""
+    last_number: int = 1
+
+
+WorkerState = Literal["ready", "silent", "gone"]
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A node that runs instances.
+
+    Attributes:
+        name: node name.
+        state: ready, silent (not heard; its instances are out of the rotation) or gone (its instances are replaced).
+        since: seconds since the epoch.
+        pid: of its process.
+        address: of its bridge.
+        cpus: processors.
+        memory: bytes.
+        cpu: average load of its processors, 0 to 1.
+        memory_used: bytes.
+
+    """
+
+    name: str
+    state: WorkerState
+    since: float
+    pid: int = 0
+    address: str = ""
+    cpus: int = 1
+    memory: int = 0
+    cpu: float = 0.0
+    memory_used: int = 0
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened, for people.
+
+    Attributes:
+        seq: counts up by one in the record; 0 before it is recorded.
+        at: seconds since the epoch.
+        kind: `instance_ready`, `worker_lost`, ...; past tense.
+        subject: whom it concerns: a service, an instance or a node.
+        text: one line.
+
+    """
+
+    seq: int
+    at: float
+    kind: str
+    subject: str
+    text: str

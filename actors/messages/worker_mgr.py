@@ -1,0 +1,67 @@
+"""The controller's worker manager: who is there, how they fare, what they report."""
+
+from __future__ import annotations
+
+from tucano.actors.kernel import Message
+from tucano.actors.messages.model import Instance
+
+
+class Hello(Message, frozen=True):
+    """A worker is there; told again until the answer comes, and whenever the controller is a new one.
+
+    Attributes:
+        node: the worker's name.
+        pid: of its process.
+        address: of its bridge.
+        cpus: processors.
+        memory: bytes.
+        instances: all that it runs.
+
+    """
+
+    node: str
+    pid: int
+    address: str
+    cpus: int
+    memory: int
+    instances: tuple[Instance, ...]
+
+
+class InstanceUsage(Message, frozen=True):
+    """Averages of one instance's processes: `cpu` in processors, `memory` in bytes (resident)."""
+
+    id: str
+    cpu: float
+    memory: int
+
+
+class Metrics(Message, frozen=True):
+    """A worker's averages since its last report; `cpu` is 0 to 1 of the node's processors, `memory_used` in bytes."""
+
+    node: str
+    cpu: float
+    memory_used: int
+    instances: tuple[InstanceUsage, ...]
+
+
+class InstanceChanged(Message, frozen=True):
+    """An instance came into another state; told by its worker at once."""
+
+    instance: Instance
+
+
+class PatienceDue(Message, frozen=True):
+    """Note to self: a silent worker has had its time to come back."""
+
+    node: str
+    silent_since: float
+
+
+class ShowMetrics(Message, frozen=True):
+    """Answered with `AllMetrics`: the last metrics of each worker that is there."""
+
+
+class AllMetrics(Message, frozen=True):
+    """See `ShowMetrics`."""
+
+    workers: tuple[Metrics, ...]

@@ -1,0 +1,12 @@
+"""The balancer's HTTP data path: a strict HTTP/1 reverse proxy in a thread of its own.
+
+It knows no actor. `server` is the whole; `front` a client's connection, `back` an instance's, `exchange` one request
+between them, `hold` the requests that wait for an instance, `table` the routes. Pure, without input or output: `rules`,
+`head` and `answer` (parsing), `framing` (where bodies end), `pick` (choosing), `memo`.
+"""
+
+from .server import Proxy
+from .shared import Timeouts
+from .table import Service, ServiceStats, Target
+
+__all__ = ["Proxy", "Service", "ServiceStats", "Target", "Timeouts"]

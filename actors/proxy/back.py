@@ -1,0 +1,264 @@
+"""The side of the instances: one kept-alive connection (`Upstream`), and the pool of one instance (`Backend`)."""
+
+import asyncio
+import select
+from http import HTTPStatus
+from typing import Final, Protocol, cast
+
+from . import framing
+from .answer import Answer, Answers
+from .log import escaped
+from .pick import Candidate
+from .rules import MAX_HEAD, Refused
+
+_POOL: Final = 256  # idle connections kept per instance
+
+
+class Asker(Protocol):
+    """Whoever waits for an answer on an `Upstream`: the exchange."""
+
+    http10: bool
+    bodiless: bool
+
+    def touch(self) -> None:
+        """The first bytes of an answer came, not yet its whole head."""
+
+    def interim(self, answer: Answer) -> None:
+        """An answer of the 100s came; the final one follows."""
+
+    def switched(self, answer: Answer, data: bytes) -> None:
+        """The instance agreed to leave HTTP, and sent `data` already; `relay` follows."""
+
+    def answered(self, answer: Answer, length: int, piece: bytes, *, done: bool) -> None:
+        """The head of the final answer came, and `piece` of its body of `length`; `done`: that is all."""
+
+    def relay(self, piece: bytes) -> None:
+        """More of the body came."""
+
+    def ended(self) -> None:
+        """The answer is complete."""
+
+    def broken(self, why: str) -> None:
+        """What came is not HTTP."""
+
+    def instance_eof(self) -> None:
+        """The instance sends no more into the tunnel."""
+
+    def lost(self) -> None:
+        """The connection is gone, and the answer is not complete."""
+
+    def ease(self, *, full: bool) -> None:
+        """The instance takes the request's body slower than it comes (`full`), or no longer."""
+
+
+class Upstream(asyncio.Protocol):
+    """A connection to an instance, which carries one exchange at a time.
+
+    Attributes:
+        asker: Whoever waits for the answer; None while idle.
+        keep_alive: The instance takes another request after this answer.
+        reused: It has carried an exchange before this one.
+    """
+
+    __slots__ = ("_backend", "_body", "_head", "_paused", "_tunnel", "asker", "keep_alive", "reused", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(self, backend: "Backend") -> None:
+        self._backend = backend
+        self._body: framing.Body | None = None  # of the answer that is coming
+        self._head = b""  # the beginning of an answer's head
+        self._paused = False
+        self._tunnel = False
+        self.asker: Asker | None = None
+        self.keep_alive = False
+        self.reused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._backend.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._backend.forget(self)
+        if self.asker is not None:
+            self.asker.lost()
+
+    def data_received(self, data: bytes) -> None:
+        asker = self.asker
+        if asker is None:
+            self.transport.abort()  # bytes that nobody asked for must never become somebody's answer
+            return
+        try:
+            if self._body is None:
+                self._answer(asker, data)
+            else:
+                self._more(asker, self._body, data)
+        except Refused as refused:
+            asker.broken(refused.why)
+
+    def _answer(self, asker: Asker, data: bytes) -> None:
+        if self._head:
+            data = self._head + data
+            self._head = b""
+        while True:  # interim answers come before the final one
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                if len(data) > MAX_HEAD:
+                    raise Refused("the head of the answer is too long")
+                self._head = data
+                asker.touch()
+                return
+            answer = self._backend.answers.parse(data[:end], http10=asker.http10)
+            data = data[end:]
+            if answer.status >= HTTPStatus.OK:
+                break
+            if answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                self._body = framing.UntilClose()
+                self._tunnel = True
+                asker.switched(answer, data)
+                return
+            asker.interim(answer)
+            if not data:
+                return
+        length = 0 if asker.bodiless or answer.status == HTTPStatus.NOT_MODIFIED else answer.length
+        self.keep_alive = answer.keep_alive
+        if len(data) == length:
+            asker.answered(answer, length, data, done=True)
+            return
+        body = framing.body(length, strip=asker.http10)
+        if body is None:
+            self.keep_alive = False  # more came than was announced
+            asker.answered(answer, length, b"", done=True)
+            return
+        self._body = body
+        piece, rest = body.feed(data)
+        asker.answered(answer, length, piece, done=self._over(body, rest))
+
+    def _more(self, asker: Asker, body: framing.Body, data: bytes) -> None:
+        piece, rest = body.feed(data)
+        over = self._over(body, rest)
+        if piece:
+            asker.relay(piece)
+        if over:
+            asker.ended()
+
+    def _over(self, body: framing.Body, rest: bytes) -> bool:
+        if not body.done:
+            return False
+        self._body = None
+        if rest:
+            self.keep_alive = False  # more came than was announced
+        return True
+
+    def eof_received(self) -> bool:
+        if self.asker is None:
+            return False
+        if self._tunnel:
+            self.asker.instance_eof()
+            return True
+        if isinstance(self._body, framing.UntilClose):
+            self._body = None
+            self.keep_alive = False
+            self.asker.ended()
+        return False
+
+    def pause_writing(self) -> None:
+        if self.asker is not None:
+            self.asker.ease(full=True)
+
+    def resume_writing(self) -> None:
+        if self.asker is not None:
+            self.asker.ease(full=False)
+
+    def pause(self) -> None:
+        """Read no more of the answer for now: the client is slow."""
+        if not self._paused and not self.transport.is_closing():
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+
+    def quiet(self) -> bool:
+        """Nothing waits to be read: the instance has neither closed this idle connection nor spoken out of turn."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+        return not poll.poll(0)
+
+
+class Backend(Candidate):
+    """One instance: its address, the connections to it, and how many requests it has open.
+
+    Args:
+        instance: The instance's id.
+        host: Where it listens.
+        port: Where it listens.
+    """
+
+    __slots__ = ("_address", "_idle", "_ready", "answers", "connections", "instance", "name")
+
+    def __init__(self, instance: str, host: str, port: int) -> None:
+        super().__init__()
+        self.instance = instance
+        self.name = escaped(instance.encode())
+        self.answers = Answers(instance)
+        self.connections: set[Upstream] = set()
+        self._address = (host, port)
+        self._idle: list[Upstream] = []
+        self._ready = True
+
+    def admit(self) -> None:
+        """Keep connections: the instance is in the rotation."""
+        self._ready = True
+
+    def retire(self) -> None:
+        """Keep no connections: the instance takes nothing new. Open exchanges go on to their end."""
+        self._ready = False
+        for upstream in self._idle:
+            upstream.transport.close()
+        self._idle.clear()
+
+    def take(self, *, checked: bool) -> Upstream | None:
+        """An idle connection, the one used last; None if there is none.
+
+        Args:
+            checked: Look whether the instance has closed it just now: a system call, for what cannot be repeated.
+        """
+        while self._idle:
+            upstream = self._idle.pop()
+            if upstream.transport.is_closing():
+                continue
+            if checked and not upstream.quiet():
+                upstream.transport.abort()
+                continue
+            return upstream
+        return None
+
+    def give(self, upstream: Upstream) -> None:
+        """Keep a connection whose exchange has ended, if it may carry another."""
+        if self._ready and len(self._idle) < _POOL and not upstream.transport.is_closing():
+            upstream.resume()
+            upstream.reused = True
+            self._idle.append(upstream)
+        else:
+            upstream.transport.close()
+
+    def forget(self, upstream: Upstream) -> None:
+        """The connection is gone."""
+        self.connections.discard(upstream)
+        if upstream in self._idle:
+            self._idle.remove(upstream)
+
+    async def connect(self, within: float) -> Upstream:
+        """Open a new connection, within so many seconds.
+
+        Raises:
+            OSError: The instance cannot be reached (TimeoutError: in time).
+        """
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(within):
+            _, upstream = await loop.create_connection(lambda: Upstream(self), *self._address)
+        return upstream

@@ -1,0 +1,290 @@
+"""The side of the clients: one connection, its requests in order, its timeouts."""
+
+import asyncio
+import socket
+import struct
+from http import HTTPStatus
+from math import inf
+from typing import Final, cast
+
+from .answer import CLOSES, own_answer
+from .exchange import Exchange
+from .rules import MAX_LINE, Refused, check_partial
+from .shared import Shared
+
+_PIPELINE: Final = 64 * 1024  # bytes of further requests that are read while one is open
+_DISCARD: Final = 1024 * 1024  # bytes that are read and dropped so that a client may read our last words
+_NO_AGENT: Final = b'"-" "-"'
+
+
+class Client(asyncio.Protocol):
+    """A client's connection.
+
+    Attributes:
+        closing: No further request is taken.
+        deadline: When `expire` is due; `inf` while there is nothing to wait for.
+        forwarded: The last header lines of each request that is sent on, with the empty line.
+    """
+
+    __slots__ = (
+        "_backlog", "_buffer", "_choked", "_discarded", "_ended", "_held_back", "_lingering", "_pipelined",
+        "closing", "deadline", "exchange", "forwarded", "peer", "shared", "transport",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.exchange: Exchange | None = None
+        self.closing = False
+        self._buffer = b""  # what came and was not read yet: the beginning of a head, or further requests
+        self._backlog = 0  # bytes the client had still to read when we looked last
+        self._choked = False  # the client reads slower than we write
+        self._ended = False  # the client sends no more
+        self._held_back = False  # we do not read: the instance is slow
+        self._pipelined = False  # we do not read: enough requests wait
+        self._lingering = False  # all is said; what still comes is dropped
+        self._discarded = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.peer = transport.get_extra_info("peername")[0].encode("ascii")
+        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n\r\n" % self.peer
+        shared = self.shared
+        shared.clients.add(self)
+        self.deadline = shared.clock() + shared.timeouts.head
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        shared = self.shared
+        shared.clients.discard(self)
+        if self.exchange is not None:
+            exchange, self.exchange = self.exchange, None
+            exchange.abandon()
+        if not shared.clients:
+            shared.empty.set()
+
+    # --- what comes --------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if self._lingering:
+            self._discarded += len(data)
+            if self._discarded > _DISCARD:
+                self.transport.abort()
+        elif exchange is None:
+            if self._buffer:
+                data = self._buffer + data
+            self._read(data)
+        elif exchange.tunnel:
+            exchange.feed(data)
+        elif exchange.body is not None:
+            self._body(exchange, data)
+        else:
+            self._buffer += data
+            self._bound()
+
+    def _read(self, data: bytes) -> None:
+        """Start the requests whose heads are complete; keep what is left."""
+        while data and not self._choked and not self.closing:
+            end = data.find(b"\r\n\r\n")
+            try:
+                if end < 0:
+                    check_partial(data)
+                    if not self._buffer:
+                        self.deadline = self.shared.clock() + self.shared.timeouts.head
+                    break
+                exchange = Exchange(self, self.shared.heads.parse(data, end))
+            except Refused as refused:
+                self._refuse(refused, data)
+                return
+            self.exchange = exchange
+            self._buffer = b""
+            self.deadline = inf
+            data = data[end + 4 :]
+            if exchange.body is not None:
+                self.deadline = self.shared.clock() + self.shared.timeouts.stall
+                try:
+                    data = exchange.feed(data)
+                except Refused as refused:
+                    self._break_off(exchange, refused)
+                    return
+            exchange.start()
+            if self.exchange is not None:
+                break
+        self._buffer = data
+        if data:
+            self._bound()
+
+    def _body(self, exchange: Exchange, data: bytes) -> None:
+        try:
+            self._buffer = exchange.feed(data)
+        except Refused as refused:
+            self._break_off(exchange, refused)
+            return
+        shared = self.shared
+        self.deadline = inf if exchange.body is None else shared.clock() + shared.timeouts.stall
+
+    def _break_off(self, exchange: Exchange, refused: Refused) -> None:
+        """End a request whose body breaks a rule: the instance must not take what came for the whole."""
+        self.exchange = None
+        exchange.abandon(refused.status)
+        if exchange.begun:
+            self.cut()
+        else:
+            self._refuse(refused, b"")
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        exchange = self.exchange
+        if exchange is None or self._lingering or exchange.body is not None:
+            return False  # nothing to answer any more
+        if exchange.tunnel:
+            exchange.client_eof()
+        return True  # it has asked, and may still read the answer
+
+    # --- what goes ---------------------------------------------------------------------------------------------------
+
+    def finished(self, *, keep: bool, unread: bool) -> None:
+        """The exchange is over.
+
+        Args:
+            keep: The connection may carry another one.
+            unread: The client is still sending the request's body.
+        """
+        self.exchange = None
+        if not keep or self.closing or (self._ended and not self._buffer):
+            self._close(linger=unread or bool(self._buffer))
+            return
+        if self._held_back:
+            self.let_go(upstream=True)
+        shared = self.shared
+        if not self._choked:
+            self.deadline = shared.clock() + shared.timeouts.idle
+        if self._buffer:
+            shared.loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        """Go on with the requests that came early."""
+        if self.exchange is None and not self._lingering:
+            data, self._buffer = self._buffer, b""
+            self._read(data)
+            self._bound()
+            if self._ended and self.exchange is None:
+                self._close(linger=False)
+
+    def tunnelled(self) -> None:
+        """The connection left HTTP: what came early belongs to the tunnel."""
+        self.deadline = inf
+        early, self._buffer = self._buffer, b""
+        if self.exchange is not None:
+            if early:
+                self.exchange.feed(early)
+            if self._ended:
+                self.exchange.client_eof()
+        self._bound()
+
+    def cut(self) -> None:
+        """Close so that the client sees that its answer is not complete: a reset, never an ordinary end."""
+        self.exchange = None
+        self.closing = True
+        sock = self.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def _refuse(self, refused: Refused, data: bytes) -> None:
+        """Answer what is not a request, and close: nobody knows where the next request begins."""
+        do = "Send a request that follows RFC 9112; this connection is closed."
+        answer = own_answer(refused.status, f"{refused.why}.", do, as_json=False, bare=False, end=CLOSES)
+        self.transport.write(answer)
+        if data:
+            line = data[:MAX_LINE].partition(b"\r\n")[0][:256]
+            self.shared.log.line(self.peer, line, refused.status, len(answer), _NO_AGENT, b"-", 0.0)
+        self._close(linger=True)
+
+    def _close(self, *, linger: bool) -> None:
+        """Say no more. To close while the client sends would reset the connection under the answer it is to read."""
+        self.closing = True
+        self._buffer = b""
+        if linger and not self._ended and not self.transport.is_closing():
+            self._lingering = True
+            self.deadline = self.shared.clock() + self.shared.timeouts.linger
+            self.transport.write_eof()
+            self.let_go(upstream=True)
+            self._bound()
+        else:
+            self.transport.close()
+
+    def drain(self) -> None:
+        """Take no further request: close now, or when the open one has its answer."""
+        self.closing = True
+        if self.exchange is None and not self._lingering:
+            self.transport.close()
+
+    # --- flow and time -----------------------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        self._choked = True
+        self._backlog = self.transport.get_write_buffer_size()
+        self.deadline = self.shared.clock() + self.shared.timeouts.stall
+        if self.exchange is not None:
+            self.exchange.choke(full=True)
+
+    def resume_writing(self) -> None:
+        self._choked = False
+        shared = self.shared
+        if self.exchange is not None:
+            self.deadline = inf
+            self.exchange.choke(full=False)
+        else:
+            self.deadline = shared.clock() + shared.timeouts.idle
+            if self._buffer:
+                shared.loop.call_soon(self._next)
+
+    def hold_back(self, *, upstream: bool) -> None:
+        """Read no more for now: the instance is slow (`upstream`), or enough requests wait."""
+        if not self._held_back and not self._pipelined and not self.transport.is_closing():
+            self.transport.pause_reading()
+        if upstream:
+            self._held_back = True
+        else:
+            self._pipelined = True
+
+    def let_go(self, *, upstream: bool) -> None:
+        """Read on, as far as this reason goes."""
+        was = self._held_back or self._pipelined
+        if upstream:
+            self._held_back = False
+        else:
+            self._pipelined = False
+        if was and not self._held_back and not self._pipelined and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _bound(self) -> None:
+        """Bound what waits in the buffer."""
+        if len(self._buffer) > _PIPELINE:
+            self.hold_back(upstream=False)
+        elif self._pipelined:
+            self.let_go(upstream=False)
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed: the client is too slow, or has gone silently."""
+        timeouts = self.shared.timeouts
+        exchange = self.exchange
+        if self._choked and not self._lingering:
+            backlog = self.transport.get_write_buffer_size()
+            if backlog < self._backlog:
+                self._backlog = backlog
+                self.deadline = now + timeouts.stall
+            else:
+                self.cut()
+        elif exchange is not None:
+            if self._held_back:
+                self.deadline = now + timeouts.stall  # it is the instance that is slow
+            else:
+                self._break_off(exchange, Refused("the body did not come in time", HTTPStatus.REQUEST_TIMEOUT))
+        elif self._buffer:
+            self._refuse(Refused("the head did not come in time", HTTPStatus.REQUEST_TIMEOUT), self._buffer)
+        elif self._lingering:
+            self.transport.abort()
+        else:
+            self.transport.close()

@@ -1,0 +1,246 @@
+"""Strict, pure parsing of request heads, and what to send on in their place.
+
+What two parsers could read differently is refused, never mended. The request line is parsed each time; what the header
+lines decide is remembered under their exact bytes, because clients repeat them: one byte of difference is a new head.
+"""
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from .log import escaped
+from .memo import Memo
+from .rules import BLOCK, HOST, LENGTH, MAX_FIELDS, MAX_HEAD, MAX_LINE, REQUEST_LINE, Refused, breach
+
+CHUNKED: Final = -1  # in place of a length: the body comes in chunks
+UNTIL_CLOSE: Final = -2  # in place of a length: the body ends with the connection
+
+_ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?]*)(.*)")
+
+# Of one hop, or ours to say: never sent on as they came. `Proxy` would become HTTP_PROXY in a CGI environment.
+_DROPPED: Final = frozenset(
+    b"connection keep-alive te upgrade transfer-encoding content-length host proxy http2-settings expect "
+    b"forwarded x-forwarded-for x-forwarded-proto x-forwarded-host".split()
+)
+# What is read here, under the key the parser compares with.
+_READ: Final = frozenset(b"host content-length transfer-encoding connection te upgrade expect accept".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the header lines of a request decide.
+
+    Attributes:
+        service: The first label of the host, in lower case; empty if HTTP/1.0 came without a Host.
+        host: The Host as it came, for absolute targets.
+        length: Bytes of the body, or `CHUNKED`.
+        keep_alive: The client can send another request on this connection.
+        http10: The client speaks HTTP/1.0: it understands neither chunks nor interim answers.
+        upgrade: The client asks to leave HTTP, and the request may ask for that.
+        json: The client would rather read our own errors as JSON.
+        lines: The header lines to send on, each with its CRLF.
+        agent: `"referer" "user-agent"` for the log, escaped.
+    """
+
+    service: str
+    host: bytes
+    length: int
+    keep_alive: bool
+    http10: bool
+    upgrade: bool
+    json: bool
+    lines: bytes
+    agent: bytes
+
+
+class Request(NamedTuple):
+    """A request head: its method, its first line as it came and as it is sent on, and what its fields decide."""
+
+    method: bytes
+    line: bytes
+    onward: bytes
+    fields: Fields
+
+
+class Heads:
+    """Parses request heads; remembers what their header lines decide.
+
+    Args:
+        memory: How many different heads to remember in each of two generations.
+    """
+
+    def __init__(self, memory: int = 1024) -> None:
+        self._memo: Memo[Fields] = Memo(memory)
+        self._memo10: Memo[Fields] = Memo(memory)
+
+    def parse(self, data: bytes, end: int) -> Request:
+        """Parse the head in `data` whose empty line begins (with the CRLF before it) at `end`.
+
+        Raises:
+            Refused: The head breaks a rule; the connection cannot be trusted any more.
+        """
+        line_end = data.find(b"\r\n", 0, end)
+        if line_end < 0:
+            line_end = end
+        line = data[:line_end]
+        if line_end > MAX_LINE:
+            raise Refused(f"the request line is longer than {MAX_LINE} bytes", HTTPStatus.REQUEST_URI_TOO_LONG)
+        match = REQUEST_LINE.fullmatch(line)
+        if match is None:
+            raise Refused("the request line is not METHOD TARGET HTTP/1.1")
+        method, target, major, minor = match.groups()
+        if major != b"1" or minor not in (b"0", b"1"):
+            raise Refused("only HTTP/1.0 and HTTP/1.1 are spoken here", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        http10 = minor == b"0"
+        memo = self._memo10 if http10 else self._memo
+        block = data[line_end + 2 : end + 2]
+        fields = memo.get(block)
+        if fields is None:
+            fields = parse_fields(block, http10=http10)
+            memo.put(block, fields)
+        onward = line
+        if target[:1] != b"/":
+            target = _origin(method, target, fields)
+            onward = b"%b %b HTTP/1.1" % (method, target)
+        elif http10:
+            onward = line[:-1] + b"1"
+        if method == b"CONNECT":
+            raise Refused("CONNECT is not offered here", HTTPStatus.NOT_IMPLEMENTED)
+        return Request(method, line, onward, fields)
+
+
+def _origin(method: bytes, target: bytes, fields: Fields) -> bytes:
+    """The origin form of a target that does not begin with a slash."""
+    if method == b"CONNECT" or (target == b"*" and method == b"OPTIONS"):
+        return target
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise Refused("a target must be /PATH or http://HOST/PATH")
+    authority, path = absolute.groups()
+    if not HOST.fullmatch(authority) or authority.lower() != fields.host.lower():
+        raise Refused("the host of the target is not that of the Host line")
+    return path if path[:1] == b"/" else b"/" + path
+
+
+def split_fields(block: bytes) -> list[tuple[bytes, bytes, bytes]]:
+    """The header lines of a block (each ends with CRLF) as (name in lower case, name, value).
+
+    Raises:
+        Refused: A line breaks the grammar, or there are too many bytes or lines.
+    """
+    if len(block) > MAX_HEAD:
+        raise Refused(f"the header is longer than {MAX_HEAD} bytes", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    if BLOCK.fullmatch(block) is None:
+        raise Refused(breach(block))
+    lines = block.split(b"\r\n")
+    if len(lines) > MAX_FIELDS + 1:
+        raise Refused(f"more than {MAX_FIELDS} header lines", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    lines.pop()  # what follows the last CRLF
+    fields = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        fields.append((name.lower(), name, value.strip(b" \t")))
+    return fields
+
+
+def tokens(values: list[bytes]) -> set[bytes]:
+    """The members of comma-separated lists, in lower case."""
+    return {token.strip(b" \t").lower() for value in values for token in value.split(b",")}
+
+
+def body_length(lengths: list[bytes], codings: list[bytes], *, http10: bool) -> int | None:
+    """How long the framing lines say the body is: bytes, `CHUNKED`, or None if they do not say.
+
+    Raises:
+        Refused: The lines contradict each other, or say what could be read in two ways.
+    """
+    if codings:
+        if lengths:
+            raise Refused("both Content-Length and Transfer-Encoding")
+        if http10:
+            raise Refused("Transfer-Encoding in HTTP/1.0")
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise Refused("a Transfer-Encoding other than chunked")
+        return CHUNKED
+    if not lengths:
+        return None
+    if len(lengths) > 1:
+        raise Refused("more than one Content-Length")
+    if LENGTH.fullmatch(lengths[0]) is None:
+        raise Refused("a Content-Length that is not a number")
+    return int(lengths[0])
+
+
+def parse_fields(block: bytes, *, http10: bool) -> Fields:
+    """Decide what the header lines of a request mean.
+
+    Args:
+        block: The lines, each with its CRLF, without the empty line that ends them.
+        http10: The request line said HTTP/1.0.
+
+    Raises:
+        Refused: The lines break a rule.
+    """
+    read: dict[bytes, list[bytes]] = {name: [] for name in _READ}
+    kept: list[tuple[bytes, bytes]] = []
+    referer = agent = b"-"
+    for key, name, value in split_fields(block):
+        if key in read:
+            read[key].append(value)
+        elif key == b"referer":
+            referer = value
+        elif key == b"user-agent":
+            agent = value
+        # An underscore reads as a hyphen in a CGI environment: `X_Forwarded_For` must not get past us.
+        plain = key.replace(b"_", b"-")
+        if plain not in _DROPPED and not plain.startswith(b"proxy-"):
+            kept.append((key, b"%b: %b\r\n" % (name, value)))
+
+    length = body_length(read[b"content-length"], read[b"transfer-encoding"], http10=http10)
+    host = _host(read[b"host"], http10=http10)
+    options = tokens(read[b"connection"])
+    upgrade = b"upgrade" in options and not http10 and not length and _may_upgrade(read[b"upgrade"])
+    lines = [line for key, line in kept if key not in options]
+    if host:
+        lines.insert(0, b"Host: %b\r\n" % host)
+        lines.append(b"X-Forwarded-Host: %b\r\n" % host)
+    if length == CHUNKED:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+    elif length is not None:
+        lines.append(b"Content-Length: %d\r\n" % length)
+    if read[b"expect"] and not http10:
+        lines.append(b"Expect: %b\r\n" % b", ".join(read[b"expect"]))
+    if upgrade:
+        lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(read[b"upgrade"]))
+    elif b"trailers" in tokens(read[b"te"]):
+        lines.append(b"Connection: TE\r\nTE: trailers\r\n")
+    return Fields(
+        service=host.partition(b":")[0].partition(b".")[0].lower().decode("ascii"),
+        host=host,
+        length=length or 0,
+        keep_alive=b"close" not in options and (not http10 or b"keep-alive" in options),
+        http10=http10,
+        upgrade=upgrade,
+        json=any(b"application/json" in value.lower() for value in read[b"accept"]),
+        lines=b"".join(lines),
+        agent=b'"%b" "%b"' % (escaped(referer), escaped(agent)),
+    )
+
+
+def _host(hosts: list[bytes], *, http10: bool) -> bytes:
+    if len(hosts) > 1:
+        raise Refused("more than one Host")
+    if not hosts:
+        if http10:
+            return b""
+        raise Refused("HTTP/1.1 needs a Host")
+    if HOST.fullmatch(hosts[0]) is None:
+        raise Refused("an invalid Host")
+    return hosts[0]
+
+
+def _may_upgrade(protocols: list[bytes]) -> bool:
+    # h2c is never passed on: inside such a tunnel requests would get past routing and these rules.
+    offered = tokens(protocols)
+    return bool(offered - {b""}) and b"h2c" not in offered

@@ -1,0 +1,9 @@
+"""Bytes between nodes. Knows no actor.
+
+`link` is what an actor system needs of a network, `wire` the bytes, `detector` who is silent, `zmq_link` the real thing.
+
+Imported as `tucano.transport`: the code lies at the top of the repository, the name lies under `tucano`.
+"""
+
+if __name__ != "tucano.transport":
+    raise ImportError(f"import this package as 'tucano.transport', not as {__name__!r}")

@@ -1,0 +1,1 @@
+"""Tucano: runs your services on a few machines, or one."""
