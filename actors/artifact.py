@@ -63,8 +63,8 @@ def sha256_of(path: Path) -> str:
 def pack(directory: Path, target: Path) -> Artifact:
     """Pack a directory into the archive `target`, which appears only when it is complete.
 
-    Left out is what the ignore files say, as git reads them (but here a pattern with `!` brings back a file even from an
-    ignored directory, and ignore files above `directory` are not read), and what `artifact_tree.NEVER` names.
+    Left out is what the ignore files say, as git reads them (but here a pattern with `!` brings back a file even from
+    an ignored directory, and ignore files above `directory` are not read), and what `artifact_tree.NEVER` names.
 
     Raises:
         ArtifactError: nothing to pack, or too much; something that is neither file nor link; a link that leads out; a
@@ -103,9 +103,9 @@ def unpack(archive: Path, into: Path) -> None:
         ArtifactError: the archive is damaged, hostile or too large; `into` is taken; no room.
 
     """
-    if into.is_symlink() or (into.exists() and not (into.is_dir() and not any(into.iterdir()))):
-        raise ArtifactError(f"{into} is there already: unpacked is only into an empty place")
     try:
+        if into.is_symlink() or (into.exists() and not (into.is_dir() and not any(into.iterdir()))):
+            raise ArtifactError(f"{into} is there already: unpacked is only into an empty place")
         place = Path(tempfile.mkdtemp(prefix=f".{into.name}-", dir=into.parent))
         try:
             place.chmod(0o755)  # services may run as another user
@@ -140,6 +140,7 @@ def _write(raw: BinaryIO, entries: list[tree.Entry]) -> None:
 
 
 def _check_packed(raw: BinaryIO, entries: list[tree.Entry]) -> None:
+    """Stop as soon as the archive is too large."""
     if raw.tell() > MAX_PACKED:
         raise tree.too_large(entries, f"more than {tree.mib(MAX_PACKED)} when packed")
 
@@ -228,15 +229,17 @@ class _Bounded:
 def _extract(packed: _Bounded, place: Path) -> None:
     """All members of a tar, each checked before anything of it is written."""
     kinds: dict[str, bytes] = {}  # what lies where; a directory may be said twice, nothing else
-    total = 0
+    count = total = 0
     with tarfile.open(fileobj=cast("IO[bytes]", packed), mode="r:") as tar:
         while (member := tar.next()) is not None:
-            tar.members.clear()  # tarfile would keep them all
+            count += 1
+            total += member.size
+            if member.size < 0 or total > MAX_UNPACKED or max(count, len(kinds)) > MAX_FILES:
+                raise ArtifactError(f"more than {MAX_FILES:,} files and directories, or {tree.mib(MAX_UNPACKED)}")
             member.name = member.name.removeprefix("./").rstrip("/")
             if member.isdir() and member.name in ("", "."):
                 continue
-            total += member.size
-            _admit(member, kinds, total)
+            _admit(member, kinds)
             tar.extract(member.replace(mtime=cast("float", None), deep=False), place, filter="data")
     # tarfile takes a broken header for the end, and gzip compares its checksum only there.
     if packed.last != bytes(tarfile.BLOCKSIZE):
@@ -246,10 +249,12 @@ def _extract(packed: _Bounded, place: Path) -> None:
             raise ArtifactError("the archive is damaged or hostile: something follows its end")
 
 
-def _admit(member: tarfile.TarInfo, kinds: dict[str, bytes], total: int) -> None:
+def _admit(member: tarfile.TarInfo, kinds: dict[str, bytes]) -> None:
     """Take note of a member, or refuse it."""
     name = member.name
-    kind = tarfile.REGTYPE if member.isreg() and not member.issparse() else member.type
+    kind = member.type
+    if member.isreg():
+        kind = tarfile.GNUTYPE_SPARSE if member.issparse() else tarfile.REGTYPE
     if complaint := tree.bad_name(name):
         raise ArtifactError(f"{name[:200]!r}: {complaint}")
     if kind not in (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE):
@@ -262,5 +267,3 @@ def _admit(member: tarfile.TarInfo, kinds: dict[str, bytes], total: int) -> None
     if name in kinds and not kinds[name] == kind == tarfile.DIRTYPE:
         raise ArtifactError(f"{name!r} is in the archive twice")
     kinds[name] = kind
-    if len(kinds) > MAX_FILES or total > MAX_UNPACKED:
-        raise ArtifactError(f"more than {MAX_FILES:,} files and directories, or {tree.mib(MAX_UNPACKED)}")

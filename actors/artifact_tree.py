@@ -112,7 +112,8 @@ def _walk(directory: Path, leave_out: Collection[Path]) -> Iterator[Entry]:
                     waiting.append((name + "/", specs))
             elif not _ignored(specs, name) and path not in leave_out:
                 with readable(name):
-                    seen, target = path.lstat(), str(path.readlink()) if path.is_symlink() else None
+                    seen = path.lstat()
+                    target = str(path.readlink()) if stat.S_ISLNK(seen.st_mode) else None
                 _check(name, seen, target)
                 yield Entry(name, path, seen)
 

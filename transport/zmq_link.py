@@ -137,7 +137,7 @@ class ZmqLink:
         if fd is not None:
             self._router.set(zmq.USE_FD, fd)
         self._router.bind(bind)
-        self._address: str = self._router.get(zmq.LAST_ENDPOINT).decode()
+        self._address: str = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         self._self = Peer(cluster, node, time.time_ns() // 1_000_000, self._address)
         self._identity = routing_id(self._self)
         self._outgoing: dict[str, Outgoing] = {}
@@ -202,7 +202,7 @@ class ZmqLink:
         """Receive until closed; beat and look for silent peers in between."""
         last_tick = self._now()
         while not self._closing.is_set():
-            if self._router.poll(max(0.0, last_tick + BEAT - self._now()) * 1000):
+            if self._router.poll(int(max(0.0, last_tick + BEAT - self._now()) * 1000)):
                 self._drain()
             now = self._now()
             if now - last_tick >= BEAT:

@@ -92,29 +92,24 @@ def override(spec: model.Spec, *, replicas: int | None) -> model.Spec:
     """
     if replicas is None:
         return spec
-    complaint = _complaint("service.replicas", _TABLES["service"]["replicas"].type, replicas)
-    if complaint:
+    if complaint := _complaint("service.replicas", _TABLES["service"]["replicas"].type, replicas):
         raise SpecError([f"replicas: {complaint}"])
     return msgspec.structs.replace(spec, replicas=replicas)
-
-
-# From bytes to tables
 
 
 def _read(path: Path) -> str:
     """The text of the file."""
     directory = path.parent
-    if directory.is_file():
-        raise SpecError([f"{directory} is a file: name the directory that holds {FILE}"])
-    if not directory.is_dir():
-        raise SpecError([f"no directory {directory}"])
-    if not path.exists():
-        raise SpecError(
-            [f"no {FILE} in {directory}: write one with at least [service] name and [run] script:\n\n{_EXAMPLE}"]
-        )
-    if not path.is_file():  # to open a FIFO would wait for ever
-        raise SpecError([f"{path}: not a regular file"])
     try:
+        if directory.is_file():
+            raise SpecError([f"{directory} is a file: name the directory that holds {FILE}"])
+        if not directory.is_dir():
+            raise SpecError([f"no directory {directory}"])
+        if not path.exists():
+            hint = f"write one with at least [service] name and [run] script:\n\n{_EXAMPLE}"
+            raise SpecError([f"no {FILE} in {directory}: {hint}"])
+        if not path.is_file():  # to open a FIFO would wait for ever
+            raise SpecError([f"{path}: not a regular file"])
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -139,24 +134,16 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         raise SpecError([f"{path}: not valid TOML: {error}"]) from error
 
 
-# What is wrong with the tables
-
-
-def _fields(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
-    """The fields of a struct with their types and bounds."""
+def _tables(struct: type[msgspec.Struct] = model.Spec, plain: str = "service") -> dict[str, dict[str, inspect.Field]]:
+    """Table -> key -> field: a struct in `model.Spec` is a table, its plain fields are the table `service`."""
     info = inspect.type_info(struct)
     assert isinstance(info, inspect.StructType)
-    return info.fields
-
-
-def _tables() -> dict[str, dict[str, inspect.Field]]:
-    """Table -> key -> field: the structs in `model.Spec` are tables, its plain fields are the table `service`."""
-    tables: dict[str, dict[str, inspect.Field]] = {"service": {}}
-    for field in _fields(model.Spec):
+    tables: dict[str, dict[str, inspect.Field]] = {plain: {}}
+    for field in info.fields:
         if isinstance(field.type, inspect.StructType):
-            tables[field.name] = {inner.name: inner for inner in _fields(field.type.cls)}
+            tables |= _tables(field.type.cls, field.name)
         else:
-            tables["service"][field.name] = field
+            tables[plain][field.name] = field
     return tables
 
 
@@ -221,9 +208,6 @@ def _unknown(key: str, known: Iterable[str], what: str, allowed: str, within: st
     return f"{within and within + '.'}{_key(key)}: unknown {what}; {hint}{allowed}"
 
 
-# What is wrong with one value
-
-
 def _complaint(dotted: str, kind: inspect.Type, found: object) -> str | None:
     """What is wrong with the value of a key, or None."""
     fits, complain = False, f"found {_show(found)}; allowed: {_allowed(dotted, kind)}"
@@ -272,9 +256,6 @@ def _unpassable(text: str) -> str | None:
     if size > MAX_ARGUMENT:
         return f"found {size} bytes; allowed: at most {MAX_ARGUMENT}, what Linux passes to a process"
     return None
-
-
-# Words
 
 
 def _show(found: object) -> str:

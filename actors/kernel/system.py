@@ -206,17 +206,22 @@ class System:
         deadline = self.timers.after(
             timeout, lambda: reply.refuse(TimedOut(f"{ref.address} gave no answer in {timeout:g} s"))
         )
-        timed = Reply(lambda value: (deadline.cancel(), _hand_over(reply, value)))
+
+        def settle(value: Any) -> None:
+            deadline.cancel()
+            _hand_over(reply, value)
+
+        timed = Reply(settle)
         if ref.node == self.node:
             self._deliver(ref.name, Envelope(message, timed, sender))
             return
         identifier = next(self._ids)
         tag, body = self._codec.encode(message)
         self._pending[identifier] = (ref.node, timed)
-        forget = self.timers.after(timeout, lambda: self._pending.pop(identifier, None))
-        del forget  # it fires on its own: an answer that never comes must not stay pending
+        # an answer that never comes must not stay pending
+        self.timers.after(timeout, lambda: self._forget_ask(identifier))
         letter = Letter(Kind.ASK, ref.name, sender, identifier, int(timeout * 1000), tag, msgspec.Raw(body))
-        if not self._send(ref.node, letter) and self._pending.pop(identifier, None):
+        if not self._send(ref.node, letter) and self._forget_ask(identifier):
             timed.refuse(Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
 
     def is_alive(self, ref: Ref) -> bool:
@@ -224,6 +229,9 @@ class System:
         if ref.node == self.node:
             return ref.name in self._cells
         return self._link is not None and self._link.connected(ref.node)
+
+    def _forget_ask(self, identifier: int) -> bool:
+        return self._pending.pop(identifier, None) is not None
 
     def _sender(self) -> str:
         actor = current_actor()

@@ -16,9 +16,9 @@ class Timer:
 
     __slots__ = ("due", "fire")
 
-    def __init__(self, due: float, fire: Callable[[], None]) -> None:
+    def __init__(self, due: float, fire: Callable[[], object]) -> None:
         self.due = due
-        self.fire: Callable[[], None] | None = fire
+        self.fire: Callable[[], object] | None = fire
 
     def cancel(self) -> None:
         """Let it not happen; harmless when it already has."""
@@ -28,7 +28,7 @@ class Timer:
 class Timers(Protocol):
     """What an actor system needs of time to come."""
 
-    def after(self, delay: float, fire: Callable[[], None]) -> Timer:
+    def after(self, delay: float, fire: Callable[[], object]) -> Timer:
         """Call `fire`, which must be quick and must not raise, `delay` seconds from now."""
         ...
 
@@ -49,7 +49,7 @@ class ThreadTimers:
         self._thread = threading.Thread(target=self._run, name="tucano-timers", daemon=True)
         self._thread.start()
 
-    def after(self, delay: float, fire: Callable[[], None]) -> Timer:
+    def after(self, delay: float, fire: Callable[[], object]) -> Timer:
         """See `Timers.after`."""
         timer = Timer(self._clock.now() + max(delay, 0.0), fire)
         with self._changed:

@@ -14,7 +14,19 @@ class Loaded(Message, frozen=True):
 
 
 class WatchDue(Message, frozen=True):
-    """Note to self: (again) ask the record for routes."""
+    """Note to self: ask the record for routes; `again`: and do so regularly."""
+
+    again: bool = False
+
+
+class Registered(Message, frozen=True):
+    """Note to self: the worker manager's answer to our hello, or a `Refused`."""
+
+    result: Any
+
+
+class SaveDue(Message, frozen=True):
+    """Note to self: keep the routes for the next incarnation."""
 
 
 class DrainDue(Message, frozen=True):

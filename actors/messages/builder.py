@@ -36,6 +36,12 @@ class Made(Message, frozen=True):
     cached: bool
 
 
+class Abandon(Message, frozen=True):
+    """Nobody waits for this directory's build any more: kill it; those who asked are refused with `abandoned`."""
+
+    directory: str
+
+
 class Collect(Message, frozen=True):
     """Delete builds that none of these directories is; told by the supervisor when an instance is gone."""
 
@@ -49,9 +55,27 @@ class Fetched(Message, frozen=True):
     result: Any
 
 
-class BuildEnded(Message, frozen=True):
-    """Note to self: the script of a build has ended."""
+class FetchDue(Message, frozen=True):
+    """Note to self: ask for a chunk again."""
 
     key: str
-    status: int
-    detail: str = ""
+
+
+class Unpacked(Message, frozen=True):
+    """Note to self: the artifact is unpacked, or what was wrong with it."""
+
+    key: str
+    error: str = ""
+
+
+class BuildEnded(Message, frozen=True):
+    """Note to self: the script of a build and all that it started has ended."""
+
+    key: str
+    status: int | None
+
+
+class LimitsDue(Message, frozen=True):
+    """Note to self: look at the time and the output that a build has used."""
+
+    key: str

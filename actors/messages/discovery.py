@@ -7,7 +7,9 @@ from tucano.actors.messages.model import Event, Instance, Service, Worker
 
 
 class Put(Message, frozen=True):
-    """Keep a value; answered with its `Entry.revision` once it is durable.
+    """Keep a value; answered with its `Entry.revision`, for a service once it is durable.
+
+    Instances and workers are written a moment later: after a crash the workers tell them again.
 
     Attributes:
         key: `service/NAME`, `instance/ID` or `worker/NAME`.
@@ -24,7 +26,7 @@ class Put(Message, frozen=True):
 
 
 class Delete(Message, frozen=True):
-    """Forget a key; answered with whether it was there, once that is durable."""
+    """Forget a key; answered with whether it was there, for a service once that is durable."""
 
     key: str
 

@@ -15,19 +15,45 @@ class ReadArtifact(Message, frozen=True):
     limit: int = 1 << 20
 
 
-class Request(Message, frozen=True):
-    """From a client, checked for form only: who to answer, the client's own id, what it wants."""
+class Received(Message, frozen=True):
+    """A client's frame, unread, and whom to answer."""
 
-    client: bytes
-    id: int
-    op: str
-    args: dict[str, Any]
+    client: tuple[bytes, ...]
+    frame: bytes
 
 
 class Answered(Message, frozen=True):
     """Note to self: a component's answer (or a `Refused`) to a client's request has come."""
 
-    client: bytes
+    client: tuple[bytes, ...]
     id: int
     op: str
     result: Any
+
+
+class Gathered(Message, frozen=True):
+    """Note to self: one of `expected` nodes has answered (or refused) a client's request."""
+
+    client: tuple[bytes, ...]
+    id: int
+    op: str
+    expected: int
+    result: Any
+
+
+class Loaded(Message, frozen=True):
+    """Note to self: the record's answer to the watch, or a `Refused`."""
+
+    result: Any
+
+
+class WatchDue(Message, frozen=True):
+    """Note to self: (again) ask the record for all that is in it."""
+
+
+class StreamsDue(Message, frozen=True):
+    """Note to self: look for followers who are gone."""
+
+
+class CollectDue(Message, frozen=True):
+    """Note to self: look for artifacts that no revision needs."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-NAME_PATTERN = r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$"
+NAME_PATTERN = r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?\Z"
 """A service's or node's name: a DNS label (RFC 1035), at most 40 characters, so that it can stand in a `Host` header."""
 
 MAX_REPLICAS = 1000
@@ -14,7 +14,7 @@ MAX_REPLICAS = 1000
 
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Script = Annotated[str, msgspec.Meta(max_length=65_536)]
 
 
@@ -57,7 +57,7 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     """
 
-    http: Annotated[str, msgspec.Meta(pattern=r"^(/[!-~]*)?$", max_length=1024)] = ""
+    http: Annotated[str, msgspec.Meta(pattern=r"^(/[!-~]*)?\Z", max_length=1024)] = ""
     interval: Seconds = 2.0
     timeout: Seconds = 2.0
     deadline: Seconds = 60.0
@@ -145,6 +145,7 @@ class Service(msgspec.Struct, frozen=True):
         rollout: rolling (the target is not yet up), done, failed (the target failed and was taken back) or removing.
         detail: why it failed, for a person.
         last_number: highest revision number ever given.
+        halted: no instance is wanted, since the first revision failed and there is none to go back to.
 
     """
 
@@ -155,13 +156,15 @@ class Service(msgspec.Struct, frozen=True):
     rollout: Rollout = "rolling"
     detail: str = ""
     last_number: int = 1
+    halted: bool = False
 
 
 WorkerState = Literal["ready", "silent", "gone"]
+Role = Literal["worker", "balancer"]
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """A node that runs instances.
+    """A node that the controller looks after: a worker or a balancer.
 
     Attributes:
         name: node name.
@@ -171,8 +174,7 @@ class Worker(msgspec.Struct, frozen=True):
         address: of its bridge.
         cpus: processors.
         memory: bytes.
-        cpu: average load of its processors, 0 to 1.
-        memory_used: bytes.
+        role: worker or balancer.
 
     """
 
@@ -183,8 +185,7 @@ class Worker(msgspec.Struct, frozen=True):
     address: str = ""
     cpus: int = 1
     memory: int = 0
-    cpu: float = 0.0
-    memory_used: int = 0
+    role: Role = "worker"
 
 
 class Event(msgspec.Struct, frozen=True):

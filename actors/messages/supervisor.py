@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tucano.actors.kernel import Message
 from tucano.actors.messages.model import Instance, Spec
 
@@ -60,7 +62,7 @@ class LogChunk(Message, frozen=True):
 
 
 class Inventory(Message, frozen=True):
-    """All instances that a worker has, whatever their state: told to worker_mgr on each (re)connection and each beat."""
+    """All instances that a worker has, whatever their state: told to worker_mgr at each (re)connection and beat."""
 
     node: str
     instances: tuple[Instance, ...]
@@ -68,3 +70,39 @@ class Inventory(Message, frozen=True):
 
 class InventoryDue(Message, frozen=True):
     """Note to self: tell the controller all."""
+
+
+class RunnerReported(Message, frozen=True):
+    """A runner's word on its instance, at each change; `stopped` is its last."""
+
+    instance: Instance
+
+
+class RunnerStarted(Message, frozen=True):
+    """Note to self: the tree's answer to the start of a runner, or a `Refused`."""
+
+    id: str
+    result: Any
+
+
+class BuildDue(Message, frozen=True):
+    """Note to self: ask the builder (again)."""
+
+    id: str
+
+
+class BuildAnswered(Message, frozen=True):
+    """Note to self: `builder.Made`, or a `Refused`."""
+
+    id: str
+    result: Any
+
+
+class HelloDue(Message, frozen=True):
+    """Note to self: say hello to the controller (again)."""
+
+
+class HelloAnswered(Message, frozen=True):
+    """Note to self: the controller's answer, or a `Refused`."""
+
+    result: Any

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tucano.actors.kernel import Message
-from tucano.actors.messages.model import Instance
+from tucano.actors.messages.model import Instance, Role
 
 
 class Hello(Message, frozen=True):
-    """A worker is there; told again until the answer comes, and whenever the controller is a new one.
+    """A worker (or a balancer) is there; asked again until the answer comes, and whenever the controller is a new one.
 
     Attributes:
         node: the worker's name.
@@ -16,6 +18,7 @@ class Hello(Message, frozen=True):
         cpus: processors.
         memory: bytes.
         instances: all that it runs.
+        role: worker or balancer.
 
     """
 
@@ -25,6 +28,7 @@ class Hello(Message, frozen=True):
     cpus: int
     memory: int
     instances: tuple[Instance, ...]
+    role: Role = "worker"
 
 
 class InstanceUsage(Message, frozen=True):
@@ -36,7 +40,7 @@ class InstanceUsage(Message, frozen=True):
 
 
 class Metrics(Message, frozen=True):
-    """A worker's averages since its last report; `cpu` is 0 to 1 of the node's processors, `memory_used` in bytes."""
+    """A node's averages since its last report; `cpu` is 0 to 1 of the node's processors, `memory_used` in bytes."""
 
     node: str
     cpu: float
@@ -55,6 +59,16 @@ class PatienceDue(Message, frozen=True):
 
     node: str
     silent_since: float
+
+
+class Loaded(Message, frozen=True):
+    """Note to self: the record's answer, or a `Refused`."""
+
+    result: Any
+
+
+class LoadDue(Message, frozen=True):
+    """Note to self: ask the record again."""
 
 
 class ShowMetrics(Message, frozen=True):

@@ -1,8 +1,9 @@
 """The balancer's HTTP data path: a strict HTTP/1 reverse proxy in a thread of its own.
 
 It knows no actor. `server` is the whole; `front` a client's connection, `back` an instance's, `exchange` one request
-between them, `hold` the requests that wait for an instance, `table` the routes. Pure, without input or output: `rules`,
-`head` and `answer` (parsing), `framing` (where bodies end), `pick` (choosing), `memo`.
+between them, `attempt` its search for an instance, `hold` the requests that wait for one, `table` the routes, `log` the
+access log. Pure, without input or output: `rules`, `head` and `answer` (parsing), `framing` (where bodies end), `pick`
+(choosing), `own` (our own answers), `memo`.
 """
 
 from .server import Proxy

@@ -1,11 +1,9 @@
-"""Heads of answers: those of instances, parsed as strictly as requests, and whole answers of our own."""
+"""Heads of answers: parsed as strictly as those of requests."""
 
-import json
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from .head import CHUNKED, UNTIL_CLOSE, body_length, split_fields, tokens
+from .log import escaped
 from .memo import Memo
 from .rules import STATUS_LINE, Refused
 
@@ -19,8 +17,7 @@ STAYS_10: Final = b"Connection: keep-alive\r\n\r\n"
 CLOSES: Final = b"Connection: close\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the head of an instance's answer decides.
 
     Attributes:
@@ -44,7 +41,7 @@ class Answers:
     """
 
     def __init__(self, instance: str) -> None:
-        self._line = b"X-Tucano-Instance: %b\r\n" % instance.encode("ascii", "backslashreplace")
+        self._line = b"X-Tucano-Instance: %b\r\n" % escaped(instance.encode())
         self._memo: Memo[Answer] = Memo(64)
 
     def parse(self, head: bytes, *, http10: bool) -> Answer:
@@ -70,31 +67,21 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
         raise Refused("the status line is not HTTP/1.1 STATUS REASON")
     old = match[1] == b"0"
     status = int(match[2])
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
-    options: list[bytes] = []
-    upgrades: list[bytes] = []
+    read: dict[bytes, list[bytes]] = {}
     kept: list[tuple[bytes, bytes]] = []
     for key, name, value in split_fields(block):
-        match key:
-            case b"content-length":
-                lengths.append(value)
-            case b"transfer-encoding":
-                codings.append(value)
-            case b"connection":
-                options.append(value)
-            case b"upgrade":
-                upgrades.append(value)
-        if key not in _DROPPED:
+        if key in _DROPPED:
+            read.setdefault(key, []).append(value)
+        else:
             kept.append((key, b"%b: %b\r\n" % (name, value)))
 
-    length = body_length(lengths, codings, http10=old)
-    connection = tokens(options)
+    length = body_length(read.get(b"content-length"), read.get(b"transfer-encoding"), http10=old)
+    connection = tokens(read.get(b"connection"))
     lines = [b"HTTP/1.1 ", status_line[9:], b"\r\n"]
     lines += [kept_line for key, kept_line in kept if key not in connection]
-    if status == HTTPStatus.SWITCHING_PROTOCOLS:
-        lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(upgrades))
-    if status < HTTPStatus.OK or status == HTTPStatus.NO_CONTENT:
+    if status == 101:
+        lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(read.get(b"upgrade", ())))
+    if status < 200 or status == 204:
         length = 0  # never a body, so no word about its length either
     elif length == CHUNKED and not http10:
         lines.append(b"Transfer-Encoding: chunked\r\n")
@@ -107,32 +94,3 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
         keep_alive=b"close" not in connection and (not old or b"keep-alive" in connection),
         head=b"".join(lines),
     )
-
-
-def own_answer(status: HTTPStatus, what: str, do: str, *, as_json: bool, bare: bool, end: bytes) -> bytes:
-    """An answer of the balancer itself.
-
-    Args:
-        status: The status to answer with.
-        what: What happened, a sentence.
-        do: What the reader can do, a sentence.
-        as_json: Say it in JSON rather than in plain text.
-        bare: Leave the body out, as for HEAD.
-        end: How the head ends: `STAYS`, `STAYS_10` or `CLOSES`.
-    """
-    if as_json:
-        kind = b"application/json"
-        body = json.dumps({"status": int(status), "error": status.phrase, "what": what, "do": do}).encode() + b"\n"
-    else:
-        kind = b"text/plain; charset=utf-8"
-        body = f"{int(status)} {status.phrase}: {what}\n{do}\n".encode()
-    later = b"Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
-    head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b" % (
-        status,
-        status.phrase.encode(),
-        kind,
-        len(body),
-        later,
-        end,
-    )
-    return head if bare else head + body

@@ -2,7 +2,6 @@
 
 import asyncio
 import select
-from http import HTTPStatus
 from typing import Final, Protocol, cast
 
 from . import framing
@@ -11,6 +10,7 @@ from .log import escaped
 from .pick import Candidate
 from .rules import MAX_HEAD, Refused
 
+SHORT: Final = 8 * 1024  # bytes of a piece that is cheaper to copy behind its head than to send as a second buffer
 _POOL: Final = 256  # idle connections kept per instance
 
 
@@ -29,7 +29,7 @@ class Asker(Protocol):
     def switched(self, answer: Answer, data: bytes) -> None:
         """The instance agreed to leave HTTP, and sent `data` already; `relay` follows."""
 
-    def answered(self, answer: Answer, length: int, piece: bytes, *, done: bool) -> None:
+    def answered(self, answer: Answer, length: int, piece: bytes | memoryview, *, done: bool) -> None:
         """The head of the final answer came, and `piece` of its body of `length`; `done`: that is all."""
 
     def relay(self, piece: bytes) -> None:
@@ -60,7 +60,18 @@ class Upstream(asyncio.Protocol):
         reused: It has carried an exchange before this one.
     """
 
-    __slots__ = ("_backend", "_body", "_head", "_paused", "_tunnel", "asker", "keep_alive", "reused", "transport")
+    __slots__ = (
+        "_backend",
+        "_body",
+        "_ended",
+        "_head",
+        "_paused",
+        "_tunnel",
+        "asker",
+        "keep_alive",
+        "reused",
+        "transport",
+    )
 
     transport: asyncio.Transport
 
@@ -70,20 +81,24 @@ class Upstream(asyncio.Protocol):
         self._head = b""  # the beginning of an answer's head
         self._paused = False
         self._tunnel = False
+        self._ended = False  # the instance sends no more
         self.asker: Asker | None = None
         self.keep_alive = False
         self.reused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The instance accepted."""
         self.transport = cast(asyncio.Transport, transport)
         self._backend.connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
+        """The connection is gone, by whomever."""
         self._backend.forget(self)
         if self.asker is not None:
             self.asker.lost()
 
     def data_received(self, data: bytes) -> None:
+        """A part of an answer came."""
         asker = self.asker
         if asker is None:
             self.transport.abort()  # bytes that nobody asked for must never become somebody's answer
@@ -109,10 +124,10 @@ class Upstream(asyncio.Protocol):
                 asker.touch()
                 return
             answer = self._backend.answers.parse(data[:end], http10=asker.http10)
-            data = data[end:]
-            if answer.status >= HTTPStatus.OK:
+            if answer.status >= 200:
                 break
-            if answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            data = data[end:]
+            if answer.status == 101:
                 self._body = framing.UntilClose()
                 self._tunnel = True
                 asker.switched(answer, data)
@@ -120,10 +135,11 @@ class Upstream(asyncio.Protocol):
             asker.interim(answer)
             if not data:
                 return
-        length = 0 if asker.bodiless or answer.status == HTTPStatus.NOT_MODIFIED else answer.length
+        length = 0 if asker.bodiless or answer.status == 304 else answer.length
         self.keep_alive = answer.keep_alive
-        if len(data) == length:
-            asker.answered(answer, length, data, done=True)
+        if len(data) - end == length:
+            piece = data[end:] if length < SHORT else memoryview(data)[end:]
+            asker.answered(answer, length, piece, done=True)
             return
         body = framing.body(length, strip=asker.http10)
         if body is None:
@@ -131,8 +147,8 @@ class Upstream(asyncio.Protocol):
             asker.answered(answer, length, b"", done=True)
             return
         self._body = body
-        piece, rest = body.feed(data)
-        asker.answered(answer, length, piece, done=self._over(body, rest))
+        out, rest = body.feed(data[end:])
+        asker.answered(answer, length, out, done=self._over(body, rest))
 
     def _more(self, asker: Asker, body: framing.Body, data: bytes) -> None:
         piece, rest = body.feed(data)
@@ -151,10 +167,13 @@ class Upstream(asyncio.Protocol):
         return True
 
     def eof_received(self) -> bool:
+        """The instance sends no more: that ends some answers. True keeps our own direction open."""
         if self.asker is None:
             return False
+        again, self._ended = self._ended, True  # it is told again when reading is resumed
         if self._tunnel:
-            self.asker.instance_eof()
+            if not again:
+                self.asker.instance_eof()
             return True
         if isinstance(self._body, framing.UntilClose):
             self._body = None
@@ -163,10 +182,12 @@ class Upstream(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        """The instance reads slower than we write."""
         if self.asker is not None:
             self.asker.ease(full=True)
 
     def resume_writing(self) -> None:
+        """The instance has caught up."""
         if self.asker is not None:
             self.asker.ease(full=False)
 

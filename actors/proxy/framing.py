@@ -1,7 +1,7 @@
 """Where a body ends: pure scanners that are fed bytes as they come and say which of them may be sent on.
 
-Each scanner has `done`, and `feed(data)`, which returns (bytes to send on, bytes that follow the body). Nothing is given
-out before it was checked, so a lenient reader behind us never sees what we would refuse.
+Each scanner has `done`, and `feed(data)`, which returns (bytes to send on, bytes that follow the body). Nothing is
+given out before it was checked, so a lenient reader behind us never sees what we would refuse.
 """
 
 import re
@@ -45,9 +45,11 @@ class Length:
 
     @property
     def done(self) -> bool:
+        """See `Body`."""
         return self.left == 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """See `Body`."""
         left = self.left
         if len(data) <= left:
             self.left = left - len(data)
@@ -64,6 +66,7 @@ class UntilClose:
     done = False
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """See `Body`."""
         return data, b""
 
 
@@ -93,9 +96,11 @@ class Chunked:
 
     @property
     def done(self) -> bool:
+        """See `Body`."""
         return self._at is _At.DONE
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """See `Body`."""
         if self._kept:
             data = self._kept + data
             self._kept = b""

@@ -7,13 +7,15 @@ from http import HTTPStatus
 from math import inf
 from typing import Final, cast
 
-from .answer import CLOSES, own_answer
-from .exchange import Exchange
-from .rules import MAX_LINE, Refused, check_partial
+from . import own
+from .answer import CLOSES
+from .exchange import SLOW_INSTANCE, Exchange
+from .rules import Refused, check_partial
 from .shared import Shared
 
 _PIPELINE: Final = 64 * 1024  # bytes of further requests that are read while one is open
 _DISCARD: Final = 1024 * 1024  # bytes that are read and dropped so that a client may read our last words
+MANY_REQUESTS: Final = 2  # why a client is held back, beside `SLOW_INSTANCE`
 _NO_AGENT: Final = b'"-" "-"'
 
 
@@ -21,13 +23,13 @@ class Client(asyncio.Protocol):
     """A client's connection.
 
     Attributes:
-        closing: No further request is taken.
+        closing: The request that is open, or the first one, is the last.
         deadline: When `expire` is due; `inf` while there is nothing to wait for.
         forwarded: The last header lines of each request that is sent on, with the empty line.
     """
 
     __slots__ = (
-        "_backlog", "_buffer", "_choked", "_discarded", "_ended", "_held_back", "_lingering", "_pipelined",
+        "_backlog", "_buffer", "_choked", "_discarded", "_ended", "_held_back", "_lingering", "_served", "_shut",
         "closing", "deadline", "exchange", "forwarded", "peer", "shared", "transport",
     )  # fmt: skip
 
@@ -36,17 +38,19 @@ class Client(asyncio.Protocol):
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.exchange: Exchange | None = None
-        self.closing = False
+        self.closing = shared.stopping
         self._buffer = b""  # what came and was not read yet: the beginning of a head, or further requests
         self._backlog = 0  # bytes the client had still to read when we looked last
         self._choked = False  # the client reads slower than we write
         self._ended = False  # the client sends no more
-        self._held_back = False  # we do not read: the instance is slow
-        self._pipelined = False  # we do not read: enough requests wait
+        self._held_back = 0  # the reasons why we do not read
+        self._served = False  # it has carried a request
+        self._shut = False  # nothing more is read
         self._lingering = False  # all is said; what still comes is dropped
         self._discarded = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
         self.transport = cast(asyncio.Transport, transport)
         self.peer = transport.get_extra_info("peername")[0].encode("ascii")
         self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n\r\n" % self.peer
@@ -54,11 +58,12 @@ class Client(asyncio.Protocol):
         shared.clients.add(self)
         self.deadline = shared.clock() + shared.timeouts.head
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
+        """The connection is gone, by whomever."""
         shared = self.shared
         shared.clients.discard(self)
-        if self.exchange is not None:
-            exchange, self.exchange = self.exchange, None
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
             exchange.abandon()
         if not shared.clients:
             shared.empty.set()
@@ -66,6 +71,7 @@ class Client(asyncio.Protocol):
     # --- what comes --------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        """A part of a request came, or of several."""
         exchange = self.exchange
         if self._lingering:
             self._discarded += len(data)
@@ -85,7 +91,7 @@ class Client(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """Start the requests whose heads are complete; keep what is left."""
-        while data and not self._choked and not self.closing:
+        while data and not self._choked and not self._shut:
             end = data.find(b"\r\n\r\n")
             try:
                 if end < 0:
@@ -121,24 +127,27 @@ class Client(asyncio.Protocol):
         except Refused as refused:
             self._break_off(exchange, refused)
             return
-        shared = self.shared
-        self.deadline = inf if exchange.body is None else shared.clock() + shared.timeouts.stall
+        self.deadline = inf if exchange.body is None else self.shared.clock() + self.shared.timeouts.stall
 
     def _break_off(self, exchange: Exchange, refused: Refused) -> None:
         """End a request whose body breaks a rule: the instance must not take what came for the whole."""
         self.exchange = None
+        begun = exchange.begun
         exchange.abandon(refused.status)
-        if exchange.begun:
+        if begun:
             self.cut()
         else:
             self._refuse(refused, b"")
 
     def eof_received(self) -> bool:
-        self._ended = True
+        """The client sends no more. True keeps our own direction open."""
+        again, self._ended = self._ended, True  # it is told again when reading is resumed
         exchange = self.exchange
-        if exchange is None or self._lingering or exchange.body is not None:
-            return False  # nothing to answer any more
-        if exchange.tunnel:
+        if exchange is None:
+            return not self._shut and b"\r\n\r\n" in self._buffer  # further requests that are due to be read
+        if exchange.body is not None:
+            return False  # the request will never be complete
+        if exchange.tunnel and not again:
             exchange.client_eof()
         return True  # it has asked, and may still read the answer
 
@@ -152,20 +161,19 @@ class Client(asyncio.Protocol):
             unread: The client is still sending the request's body.
         """
         self.exchange = None
+        self._served = True
         if not keep or self.closing or (self._ended and not self._buffer):
             self._close(linger=unread or bool(self._buffer))
             return
-        if self._held_back:
-            self.let_go(upstream=True)
-        shared = self.shared
+        self.let_go(SLOW_INSTANCE)
         if not self._choked:
-            self.deadline = shared.clock() + shared.timeouts.idle
+            self.deadline = self.shared.clock() + self.shared.timeouts.idle
         if self._buffer:
-            shared.loop.call_soon(self._next)
+            self.shared.loop.call_soon(self._next)
 
     def _next(self) -> None:
         """Go on with the requests that came early."""
-        if self.exchange is None and not self._lingering:
+        if self.exchange is None and not self._shut:
             data, self._buffer = self._buffer, b""
             self._read(data)
             self._bound()
@@ -185,44 +193,52 @@ class Client(asyncio.Protocol):
 
     def cut(self) -> None:
         """Close so that the client sees that its answer is not complete: a reset, never an ordinary end."""
-        self.exchange = None
-        self.closing = True
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.abandon()
+        self._shut = True
         sock = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def _refuse(self, refused: Refused, data: bytes) -> None:
         """Answer what is not a request, and close: nobody knows where the next request begins."""
-        do = "Send a request that follows RFC 9112; this connection is closed."
-        answer = own_answer(refused.status, f"{refused.why}.", do, as_json=False, bare=False, end=CLOSES)
+        answer = own.refused(refused.why, refused.status).render(as_json=False, bare=False, end=CLOSES)
         self.transport.write(answer)
         if data:
-            line = data[:MAX_LINE].partition(b"\r\n")[0][:256]
+            line = data[:256].partition(b"\r\n")[0]
             self.shared.log.line(self.peer, line, refused.status, len(answer), _NO_AGENT, b"-", 0.0)
         self._close(linger=True)
 
     def _close(self, *, linger: bool) -> None:
         """Say no more. To close while the client sends would reset the connection under the answer it is to read."""
-        self.closing = True
+        self._shut = True
         self._buffer = b""
         if linger and not self._ended and not self.transport.is_closing():
             self._lingering = True
             self.deadline = self.shared.clock() + self.shared.timeouts.linger
             self.transport.write_eof()
-            self.let_go(upstream=True)
+            self.let_go(SLOW_INSTANCE)
             self._bound()
         else:
             self.transport.close()
 
     def drain(self) -> None:
-        """Take no further request: close now, or when the open one has its answer."""
+        """Take no further request: close when the open one has its answer, or now.
+
+        A connection that has not asked anything yet may ask once, soon: its request may be on its way.
+        """
         self.closing = True
-        if self.exchange is None and not self._lingering:
-            self.transport.close()
+        if self.exchange is None and not self._shut:
+            if self._served:
+                self._close(linger=False)
+            else:
+                self.deadline = min(self.deadline, self.shared.clock() + self.shared.timeouts.first)
 
     # --- flow and time -----------------------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
+        """The client reads slower than we write."""
         self._choked = True
         self._backlog = self.transport.get_write_buffer_size()
         self.deadline = self.shared.clock() + self.shared.timeouts.stall
@@ -230,55 +246,49 @@ class Client(asyncio.Protocol):
             self.exchange.choke(full=True)
 
     def resume_writing(self) -> None:
+        """The client has caught up."""
         self._choked = False
         shared = self.shared
         if self.exchange is not None:
-            self.deadline = inf
+            self.deadline = inf if self.exchange.body is None else shared.clock() + shared.timeouts.stall
             self.exchange.choke(full=False)
         else:
             self.deadline = shared.clock() + shared.timeouts.idle
             if self._buffer:
                 shared.loop.call_soon(self._next)
 
-    def hold_back(self, *, upstream: bool) -> None:
-        """Read no more for now: the instance is slow (`upstream`), or enough requests wait."""
-        if not self._held_back and not self._pipelined and not self.transport.is_closing():
+    def hold_back(self, reason: int) -> None:
+        """Read no more while this reason lasts: `SLOW_INSTANCE` or `MANY_REQUESTS`."""
+        if not self._held_back and not self.transport.is_closing():
             self.transport.pause_reading()
-        if upstream:
-            self._held_back = True
-        else:
-            self._pipelined = True
+        self._held_back |= reason
 
-    def let_go(self, *, upstream: bool) -> None:
+    def let_go(self, reason: int) -> None:
         """Read on, as far as this reason goes."""
-        was = self._held_back or self._pipelined
-        if upstream:
-            self._held_back = False
-        else:
-            self._pipelined = False
-        if was and not self._held_back and not self._pipelined and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if self._held_back & reason:
+            self._held_back &= ~reason
+            if not self._held_back and not self.transport.is_closing():
+                self.transport.resume_reading()
 
     def _bound(self) -> None:
         """Bound what waits in the buffer."""
         if len(self._buffer) > _PIPELINE:
-            self.hold_back(upstream=False)
-        elif self._pipelined:
-            self.let_go(upstream=False)
+            self.hold_back(MANY_REQUESTS)
+        else:
+            self.let_go(MANY_REQUESTS)
 
     def expire(self, now: float) -> None:
         """The deadline has passed: the client is too slow, or has gone silently."""
         timeouts = self.shared.timeouts
         exchange = self.exchange
         if self._choked and not self._lingering:
-            backlog = self.transport.get_write_buffer_size()
-            if backlog < self._backlog:
-                self._backlog = backlog
+            before, self._backlog = self._backlog, self.transport.get_write_buffer_size()
+            if self._backlog < before:
                 self.deadline = now + timeouts.stall
             else:
                 self.cut()
         elif exchange is not None:
-            if self._held_back:
+            if self._held_back & SLOW_INSTANCE:
                 self.deadline = now + timeouts.stall  # it is the instance that is slow
             else:
                 self._break_off(exchange, Refused("the body did not come in time", HTTPStatus.REQUEST_TIMEOUT))

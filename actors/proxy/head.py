@@ -5,7 +5,7 @@ lines decide is remembered under their exact bytes, because clients repeat them:
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Set
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -16,6 +16,7 @@ from .rules import BLOCK, HOST, LENGTH, MAX_FIELDS, MAX_HEAD, MAX_LINE, REQUEST_
 CHUNKED: Final = -1  # in place of a length: the body comes in chunks
 UNTIL_CLOSE: Final = -2  # in place of a length: the body ends with the connection
 
+_NO_TOKENS: Final[Set[bytes]] = frozenset()
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?]*)(.*)")
 
 # Of one hop, or ours to say: never sent on as they came. `Proxy` would become HTTP_PROXY in a CGI environment.
@@ -23,12 +24,13 @@ _DROPPED: Final = frozenset(
     b"connection keep-alive te upgrade transfer-encoding content-length host proxy http2-settings expect "
     b"forwarded x-forwarded-for x-forwarded-proto x-forwarded-host".split()
 )
-# What is read here, under the key the parser compares with.
-_READ: Final = frozenset(b"host content-length transfer-encoding connection te upgrade expect accept".split())
+# What is read here.
+_READ: Final = frozenset(
+    b"host content-length transfer-encoding connection te upgrade expect accept referer user-agent".split()
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """What the header lines of a request decide.
 
     Attributes:
@@ -144,12 +146,14 @@ def split_fields(block: bytes) -> list[tuple[bytes, bytes, bytes]]:
     return fields
 
 
-def tokens(values: list[bytes]) -> set[bytes]:
-    """The members of comma-separated lists, in lower case."""
+def tokens(values: list[bytes] | None) -> Set[bytes]:
+    """The members of comma-separated lists, in lower case; none without any list."""
+    if values is None:
+        return _NO_TOKENS
     return {token.strip(b" \t").lower() for value in values for token in value.split(b",")}
 
 
-def body_length(lengths: list[bytes], codings: list[bytes], *, http10: bool) -> int | None:
+def body_length(lengths: list[bytes] | None, codings: list[bytes] | None, *, http10: bool) -> int | None:
     """How long the framing lines say the body is: bytes, `CHUNKED`, or None if they do not say.
 
     Raises:
@@ -182,38 +186,32 @@ def parse_fields(block: bytes, *, http10: bool) -> Fields:
     Raises:
         Refused: The lines break a rule.
     """
-    read: dict[bytes, list[bytes]] = {name: [] for name in _READ}
+    read: dict[bytes, list[bytes]] = {}
     kept: list[tuple[bytes, bytes]] = []
-    referer = agent = b"-"
     for key, name, value in split_fields(block):
-        if key in read:
-            read[key].append(value)
-        elif key == b"referer":
-            referer = value
-        elif key == b"user-agent":
-            agent = value
+        if key in _READ:
+            read.setdefault(key, []).append(value)
         # An underscore reads as a hyphen in a CGI environment: `X_Forwarded_For` must not get past us.
-        plain = key.replace(b"_", b"-")
+        plain = key.replace(b"_", b"-") if b"_" in key else key
         if plain not in _DROPPED and not plain.startswith(b"proxy-"):
             kept.append((key, b"%b: %b\r\n" % (name, value)))
 
-    length = body_length(read[b"content-length"], read[b"transfer-encoding"], http10=http10)
-    host = _host(read[b"host"], http10=http10)
-    options = tokens(read[b"connection"])
-    upgrade = b"upgrade" in options and not http10 and not length and _may_upgrade(read[b"upgrade"])
+    length = body_length(read.get(b"content-length"), read.get(b"transfer-encoding"), http10=http10)
+    host = _host(read.get(b"host"), http10=http10)
+    options = tokens(read.get(b"connection"))
+    upgrade = b"upgrade" in options and not http10 and not length and _may_upgrade(read.get(b"upgrade"))
     lines = [line for key, line in kept if key not in options]
     if host:
-        lines.insert(0, b"Host: %b\r\n" % host)
-        lines.append(b"X-Forwarded-Host: %b\r\n" % host)
+        lines.insert(0, b"Host: %b\r\nX-Forwarded-Host: %b\r\n" % (host, host))
     if length == CHUNKED:
         lines.append(b"Transfer-Encoding: chunked\r\n")
     elif length is not None:
         lines.append(b"Content-Length: %d\r\n" % length)
-    if read[b"expect"] and not http10:
+    if b"expect" in read and not http10:
         lines.append(b"Expect: %b\r\n" % b", ".join(read[b"expect"]))
     if upgrade:
         lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(read[b"upgrade"]))
-    elif b"trailers" in tokens(read[b"te"]):
+    elif b"trailers" in tokens(read.get(b"te")):
         lines.append(b"Connection: TE\r\nTE: trailers\r\n")
     return Fields(
         service=host.partition(b":")[0].partition(b".")[0].lower().decode("ascii"),
@@ -222,25 +220,29 @@ def parse_fields(block: bytes, *, http10: bool) -> Fields:
         keep_alive=b"close" not in options and (not http10 or b"keep-alive" in options),
         http10=http10,
         upgrade=upgrade,
-        json=any(b"application/json" in value.lower() for value in read[b"accept"]),
+        json=b"accept" in read and b"application/json" in b",".join(read[b"accept"]).lower(),
         lines=b"".join(lines),
-        agent=b'"%b" "%b"' % (escaped(referer), escaped(agent)),
+        agent=b'"%b" "%b"' % (_logged(read.get(b"referer")), _logged(read.get(b"user-agent"))),
     )
 
 
-def _host(hosts: list[bytes], *, http10: bool) -> bytes:
-    if len(hosts) > 1:
-        raise Refused("more than one Host")
-    if not hosts:
+def _host(hosts: list[bytes] | None, *, http10: bool) -> bytes:
+    if hosts is None:
         if http10:
             return b""
         raise Refused("HTTP/1.1 needs a Host")
+    if len(hosts) > 1:
+        raise Refused("more than one Host")
     if HOST.fullmatch(hosts[0]) is None:
         raise Refused("an invalid Host")
     return hosts[0]
 
 
-def _may_upgrade(protocols: list[bytes]) -> bool:
+def _may_upgrade(protocols: list[bytes] | None) -> bool:
     # h2c is never passed on: inside such a tunnel requests would get past routing and these rules.
     offered = tokens(protocols)
     return bool(offered - {b""}) and b"h2c" not in offered
+
+
+def _logged(values: list[bytes] | None) -> bytes:
+    return b"-" if values is None else escaped(b", ".join(values))

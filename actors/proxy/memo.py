@@ -8,35 +8,45 @@ V = TypeVar("V")
 class Memo(Generic[V]):
     """A bounded memory from bytes to decisions.
 
-    Two generations: when the young one is full it becomes the old one, and what is asked for again moves back. So
-    heads that never repeat push out neither much work nor what does repeat.
+    A key is remembered when it comes for the second time, so that what never repeats costs a number in a set and not
+    its bytes. Two generations: when the young one is full it becomes the old one, and what is asked for moves back.
 
     Args:
         size: The most entries of one generation.
         longest: Keys of more bytes are not remembered.
     """
 
-    __slots__ = ("_longest", "_old", "_size", "_young")
+    __slots__ = ("_longest", "_old", "_once", "_size", "_young")
 
     def __init__(self, size: int, longest: int = 2048) -> None:
         self._size = size
         self._longest = longest
         self._young: dict[bytes, V] = {}
         self._old: dict[bytes, V] = {}
+        self._once: set[int] = set()  # hashes of keys that came once: one that collides is remembered a turn early
 
     def get(self, key: bytes) -> V | None:
         """What was put under `key`, or None."""
         value = self._young.get(key)
-        if value is None:
+        if value is None and self._old:
             value = self._old.get(key)
             if value is not None:
-                self.put(key, value)
+                self._keep(key, value)
         return value
 
     def put(self, key: bytes, value: V) -> None:
-        """Remember `value` under `key`, unless the key is too long."""
+        """Remember `value` under `key` if this is the second time, and the key not too long."""
         if len(key) > self._longest:
             return
+        number = hash(key)
+        if number in self._once:
+            self._keep(key, value)
+        else:
+            if len(self._once) >= self._size:
+                self._once.clear()
+            self._once.add(number)
+
+    def _keep(self, key: bytes, value: V) -> None:
         if len(self._young) >= self._size:
             self._old = self._young
             self._young = {}

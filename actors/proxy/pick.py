@@ -1,4 +1,4 @@
-"""Choosing an instance: the one with fewer open requests of two ready ones drawn by lot; avoiding those that refused."""
+"""Choosing an instance: of two ready ones the one with fewer open requests; avoiding those that refused."""
 
 import random
 from collections.abc import Collection, Iterable

@@ -21,7 +21,7 @@ LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 HOST: Final = re.compile(rb"(?:[A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5})?")
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_BARE_CR = re.compile(rb"\r(?!\n)")
+_BARE_CR = re.compile(rb"\r(?!\n|\Z)")  # at the very end its LF may still come
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -71,7 +71,7 @@ def check_partial(data: bytes) -> None:
         raise Refused(f"the header is longer than {MAX_HEAD} bytes", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
     if _BARE_LF.search(data):
         raise Refused("a line ends with LF alone")
-    if _BARE_CR.search(data, 0, len(data) - 1):
+    if _BARE_CR.search(data):
         raise Refused("a CR stands without its LF")
     if _CONTROL.search(data) or data[:1].isspace():
         raise Refused("this is not an HTTP request")

@@ -69,7 +69,12 @@ class Proxy:
         """
         self._thread = threading.Thread(target=self._run, name="tucano-proxy", daemon=True)
         self._thread.start()
-        self._serving.result()
+        try:
+            self._serving.result()
+        except OSError:
+            self._thread.join()
+            self._thread = None
+            raise
 
     def apply(self, services: Mapping[str, Service]) -> None:
         """Make these the routes, all at once, in place of those before. Never waits; may be called from any thread.
@@ -115,8 +120,12 @@ class Proxy:
     # --- in the thread -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve())
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        finally:
+            if not self._serving.done():  # whoever waits in `start` must not wait for ever
+                self._serving.set_exception(OSError("the proxy ended before it served"))
 
     def _call(self, what: Callable[..., None], *args: object) -> None:
         try:
@@ -160,6 +169,7 @@ class Proxy:
         log.close()
 
     async def _drain(self, shared: Shared, grace: float) -> None:
+        shared.stopping = True
         for client in list(shared.clients):
             client.drain()
         try:
@@ -171,8 +181,9 @@ class Proxy:
             await self._emptied(shared)
         for dial in list(shared.dials):
             dial.cancel()
+        backends = shared.table.backends()
         shared.table.apply({})  # closes the idle connections
-        while any(backend.connections for backend in shared.table.backends()):
+        while any(backend.connections for backend in backends):
             await asyncio.sleep(0)
 
     async def _emptied(self, shared: Shared) -> None:
@@ -186,7 +197,8 @@ class Proxy:
             shared.log.flush()
 
     async def _sweep(self, shared: Shared) -> None:
-        every = min(1.0, *(seconds / 4 for seconds in shared.timeouts))
+        timeouts = shared.timeouts
+        every = max(0.05, min(timeouts.head, timeouts.idle, timeouts.stall, timeouts.linger, timeouts.first) / 4)
         while True:
             await asyncio.sleep(every)
             now = shared.clock()

@@ -109,6 +109,21 @@ def test_requests_in_flight_are_answered_while_it_ends(hello: Hello) -> None:
     assert hello.process.returncode == 0
 
 
+def test_an_answer_that_is_half_sent_is_sent_to_its_end(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built, tmp_path / "large", symlinks=True)
+    (tmp_path / "large" / "page.txt").write_text("x" * (32 << 20))  # more than the buffers of both ends hold
+    hello = Hello(tmp_path / "large")
+    with contextlib.closing(hello.connect()) as connection:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        hello.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            hello.process.wait(0.3)  # it waits for us
+        assert len(response.read()) == 32 << 20
+    assert hello.process.wait(10) == 0
+    hello.out.close()
+
+
 def test_a_body_that_nobody_reads_is_not_taken_for_a_request(hello: Hello) -> None:
     with socket.create_connection(("127.0.0.1", hello.port), timeout=10) as client:
         client.sendall(

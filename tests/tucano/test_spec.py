@@ -91,6 +91,15 @@ def test_what_is_no_regular_file_is_not_even_opened(tmp_path: Path) -> None:
         spec.load(tmp_path)
 
 
+def test_a_directory_that_may_not_be_entered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", forbidden)  # as root everything is allowed
+    with pytest.raises(spec.SpecError, match="cannot be read: Permission denied"):
+        spec.load(tmp_path)
+
+
 WHOLE_FILE = {
     "not UTF-8": (SMALL.encode() + b"# caf\xe9\n", "not UTF-8: found byte 0xe9 in line 5; save the file as UTF-8"),
     "too large": (SMALL + "#" * spec.MAX_BYTES, "larger than 1 MiB (1048576 bytes), the most that is read"),

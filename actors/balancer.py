@@ -1,0 +1,202 @@
+"""The balancer: keeps the data path's table of routes as the record has it.
+
+Requests never pass through the mailbox: the proxy's own thread handles them, and this actor changes its table.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar, assert_never
+
+import msgspec
+
+from tucano.actors.kernel import Actor, Down, Refused
+from tucano.actors.messages import deployer, discovery, worker_mgr
+from tucano.actors.messages.balancer import (
+    DrainDue,
+    Loaded,
+    Registered,
+    SaveDue,
+    ServiceTraffic,
+    ShowTraffic,
+    Traffic,
+    WatchDue,
+)
+from tucano.actors.messages.model import Instance, Service, Worker
+from tucano.actors.proxy import Proxy
+from tucano.actors.routing import routes
+
+RETRY = 0.1
+"""Seconds between two attempts to reach the record."""
+
+REFRESH = 10.0
+"""Seconds after which the routes are read whole, in case news of a change was lost."""
+
+DRAIN_LOOK = 0.05
+"""Seconds between two looks at what draining instances still have to do."""
+
+STOP_GRACE = 5.0
+"""Seconds that open requests have when the balancer is stopped."""
+
+_Inbox = WatchDue | Loaded | Registered | discovery.Changed | DrainDue | SaveDue | ShowTraffic | Down
+
+
+class Balancer(Actor):
+    """End users' requests to healthy instances.
+
+    Args:
+        make_proxy: makes the data path on the listening socket, which outlives it.
+        cache: file for the routes, so that a balancer that restarts while the controller is away has them.
+        address: where the node's bridge is reached.
+        controller: name of the controller's node.
+
+    """
+
+    Inbox = _Inbox
+
+    def __init__(
+        self, make_proxy: Callable[[], Proxy], cache: Path, address: str, controller: str = "controller"
+    ) -> None:
+        super().__init__()
+        self._make_proxy = make_proxy
+        self._cache = cache
+        self._address = address
+        self._record = self.address(f"{controller}/discovery")
+        self._manager = self.address(f"{controller}/worker_mgr")
+        self._deployer = self.address(f"{controller}/deployer")
+        self._proxy: Proxy | None = None
+        self._revision = -1
+        self._services: dict[str, Service] = {}
+        self._instances: dict[str, Instance] = {}
+        self._workers: dict[str, Worker] = {}
+        self._looking = False
+        self._saving = False
+        self._registered = False
+
+    def on_start(self) -> None:
+        """Serve with the routes known last, then ask for the present ones."""
+        self._proxy = self._make_proxy()
+        self._proxy.start()
+        if self._cache.exists():
+            try:
+                self._take(msgspec.msgpack.decode(self._cache.read_bytes(), type=discovery.Entries).entries)
+            except msgspec.DecodeError:
+                self._cache.unlink()  # a torn file: the record has it all
+        self.note(WatchDue())
+        self.after(REFRESH, WatchDue(again=True))
+
+    def on_stop(self) -> None:
+        """Let open requests end."""
+        if self._proxy is not None:
+            self._proxy.stop(STOP_GRACE)
+
+    def on_crash(self) -> None:
+        """Make room for the next incarnation's proxy."""
+        if self._proxy is not None:
+            self._proxy.stop(0.0)
+
+    def receive(self, message: _Inbox) -> object:
+        """Handle one message."""
+        match message:
+            case WatchDue(again):
+                watch = discovery.Watch(self.ref, ("service/", "instance/", "worker/"))
+                self.pipe(self._record, watch, 2.0, Loaded)
+                if again:
+                    self.after(REFRESH, WatchDue(again=True))
+            case Loaded(result):
+                self._loaded(result)
+            case Registered(result):
+                self._registered = not isinstance(result, Refused)
+                if not self._registered:
+                    self.after(RETRY, WatchDue())
+            case discovery.Changed(previous, revision, entries):
+                if previous == self._revision:
+                    self._revision = revision
+                    self._take(entries)
+                elif revision > self._revision:
+                    self.note(WatchDue())
+            case DrainDue():
+                self._look_at_draining()
+            case SaveDue():
+                self._save()
+            case ShowTraffic():
+                return self._traffic()
+            case Down():
+                self._registered = False
+                self.note(WatchDue())
+            case _:
+                assert_never(message)
+        return None
+
+    def _loaded(self, result: discovery.Entries | Refused) -> None:
+        if isinstance(result, Refused):  # the controller is away: what we know is what we have
+            self.after(RETRY, WatchDue())
+            return
+        self._revision = result.revision
+        self._services.clear()
+        self._instances.clear()
+        self._workers.clear()
+        self._take(result.entries)
+        if not self._registered:
+            self._registered = True  # until the answer says otherwise
+            self.watch(self._record)
+            cpus = os.cpu_count() or 1
+            hello = worker_mgr.Hello(self.ref.node, os.getpid(), self._address, cpus, 0, (), "balancer")
+            self.pipe(self._manager, hello, 2.0, Registered)
+
+    def _take(self, entries: Iterable[discovery.Entry]) -> None:
+        for entry in entries:
+            kind, _, name = entry.key.partition("/")
+            if kind == "service":
+                _set(self._services, name, entry.service)
+            elif kind == "instance":
+                _set(self._instances, name, entry.instance)
+            elif kind == "worker":
+                _set(self._workers, name, entry.worker)
+        assert self._proxy is not None
+        self._proxy.apply(routes(self._services.values(), self._instances.values(), self._workers))
+        if not self._looking and any(i.state == "draining" for i in self._instances.values()):
+            self._looking = True
+            self.after(DRAIN_LOOK, DrainDue())
+        if not self._saving:
+            self._saving = True
+            self.after(1.0, SaveDue())
+
+    def _look_at_draining(self) -> None:
+        """Tell the deployer which draining instances have no open request, again until it has stopped them."""
+        assert self._proxy is not None
+        busy = self._proxy.in_flight()
+        draining = [i.id for i in self._instances.values() if i.state == "draining"]
+        idle = tuple(identifier for identifier in draining if identifier not in busy)
+        if idle:
+            self._deployer.tell(deployer.Drained(idle))
+        self._looking = bool(draining)
+        if draining:
+            self.after(DRAIN_LOOK, DrainDue())
+
+    def _save(self) -> None:
+        self._saving = False
+        entries = [discovery.Entry(f"service/{s.name}", 0, service=s) for s in self._services.values()]
+        entries += [discovery.Entry(f"instance/{i.id}", 0, instance=i) for i in self._instances.values()]
+        entries += [discovery.Entry(f"worker/{w.name}", 0, worker=w) for w in self._workers.values()]
+        partial = self._cache.with_suffix(".part")
+        self._cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial.write_bytes(msgspec.msgpack.encode(discovery.Entries(self._revision, tuple(entries))))
+        partial.replace(self._cache)
+
+    def _traffic(self) -> Traffic:
+        assert self._proxy is not None
+        counts = self._proxy.stats().items()
+        return Traffic(tuple(ServiceTraffic(name, s.requests, s.errors, s.retries, s.in_flight) for name, s in counts))
+
+
+T = TypeVar("T")
+
+
+def _set(known: dict[str, T], name: str, value: T | None) -> None:
+    if value is None:
+        known.pop(name, None)
+    else:
+        known[name] = value

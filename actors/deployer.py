@@ -1,0 +1,391 @@
+"""The deployer: makes what is wanted and what is agree, a step at a time.
+
+It is the only one who changes services and instances in the record. Each change, each report and each second it
+compares (`rollout.plan`) and acts; every command to a worker is harmless when it comes twice, so that whatever was lost
+on the way is said again.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import assert_never
+
+import msgspec
+
+from tucano.actors import rollout
+from tucano.actors.instance import ACTIVE, reported
+from tucano.actors.kernel import Actor, Down, Law, Refused, Reply
+from tucano.actors.kernel.restart import GiveUp, History, crashed
+from tucano.actors.messages import discovery, notifier, supervisor
+from tucano.actors.messages.deployer import (
+    Accepted,
+    Deploy,
+    Drained,
+    InstanceReported,
+    InventoryReported,
+    Loaded,
+    ReconcileDue,
+    Restart,
+    Scale,
+    Undeploy,
+    Written,
+)
+from tucano.actors.messages.model import Instance, Revision, Service, Worker
+from tucano.actors.placement import place
+
+TICK = 1.0
+"""Seconds between two comparisons when nothing happens."""
+
+DRAIN = 10.0
+"""Seconds that a draining instance has at most: then it is stopped whatever a balancer says."""
+
+SETBACKS = Law(intensity=1000, period=600.0, first=0.0, base=1.0, ceiling=60.0)
+"""How fast instances that fail again and again after a good rollout are replaced."""
+
+
+LOST = 600.0
+"""Seconds that an instance of a worker that is gone is remembered, in case both come back."""
+
+_Inbox = (
+    Deploy | Scale | Restart | Undeploy | InstanceReported | InventoryReported | Drained
+    | ReconcileDue | Written | Loaded | discovery.Changed | Down
+)  # fmt: skip
+
+
+class Deployer(Actor):
+    """Deployments and teardown.
+
+    Args:
+        record: address of discovery.
+        people: address of the notifier.
+
+    """
+
+    Inbox = _Inbox
+
+    def __init__(self, record: str = "discovery", people: str = "notifier") -> None:
+        super().__init__()
+        self._record = self.address(record)
+        self._people = self.address(people)
+        self._loaded = False
+        self._services: dict[str, Service] = {}
+        self._instances: dict[str, Instance] = {}
+        self._workers: dict[str, Worker] = {}
+        self._writing: dict[str, list[tuple[Service | None, Reply]]] = {}  # by key: commands that wait for the disk
+        self._setbacks: dict[str, tuple[float, History]] = {}  # by service: create nothing before, and why
+        self._failed_on: dict[str, str] = {}  # by service: the worker where an instance failed last
+
+    def on_start(self) -> None:
+        """Read the record; until then commands are refused."""
+        self._load()
+        self.after(TICK, ReconcileDue())
+
+    def receive(self, message: _Inbox) -> object:
+        """Handle one message."""
+        match message:
+            case Deploy() | Scale() | Restart() | Undeploy():
+                self._command(message)
+            case InstanceReported(instance):
+                self._reported(instance)
+            case InventoryReported(node, instances):
+                self._inventory(node, instances)
+            case Drained(ids):
+                for known in self._known(ids, "draining"):
+                    self._end(known)
+            case ReconcileDue():
+                self._tick()
+                self.after(TICK, ReconcileDue())
+            case Written(key, result):
+                self._written(key, result)
+            case Loaded(result):
+                self._on_loaded(result)
+            case discovery.Changed(entries=entries):
+                self._workers_changed(entries)
+            case Down():
+                self._load()
+            case _:
+                assert_never(message)
+        return None
+
+    # The record.
+
+    def _load(self) -> None:
+        watch = discovery.Watch(self.ref, ("service/", "instance/", "worker/"))
+        self.pipe(self._record, watch, 5.0, Loaded)
+
+    def _on_loaded(self, result: discovery.Entries | Refused) -> None:
+        if isinstance(result, Refused):
+            self.after(0.2, Down(self._record.address, "not_found"))
+            return
+        self.watch(self._record)
+        if self._loaded:  # the record restarted: what it wrote late may be missing from it, and we have it
+            for service in self._services.values():
+                self._record.tell(discovery.Put(f"service/{service.name}", service=service))
+            for instance in self._instances.values():
+                self._keep(instance)
+            for entry in result.entries:
+                if entry.instance is not None and entry.instance.id not in self._instances:
+                    self._record.tell(discovery.Delete(entry.key))
+            self._workers_changed(result.entries)
+            return
+        for entry in result.entries:
+            if entry.service is not None:
+                self._services[entry.service.name] = entry.service
+            elif entry.instance is not None:
+                self._instances[entry.instance.id] = entry.instance
+        self._loaded = True
+        self._workers_changed(result.entries)
+        self._tick()
+
+    def _workers_changed(self, entries: Sequence[discovery.Entry]) -> None:
+        for entry in entries:
+            if entry.worker is not None:
+                self._workers[entry.worker.name] = entry.worker
+                if entry.worker.state == "gone":
+                    gone = [i for i in self._instances.values() if i.node == entry.worker.name]
+                    self._lose(gone, "its worker is gone")
+        self._reconcile_all()
+
+    def _keep(self, instance: Instance) -> None:
+        self._instances[instance.id] = instance
+        self._record.tell(discovery.Put(f"instance/{instance.id}", instance=instance))
+
+    def _remove(self, instance: Instance) -> None:
+        del self._instances[instance.id]
+        self._record.tell(discovery.Delete(f"instance/{instance.id}"))
+
+    def _event(self, kind: str, subject: str, text: str) -> None:
+        self._record.tell(discovery.Record(kind, subject, text))
+
+    # Commands: decided at once, acknowledged when the record has them on its disk.
+
+    def _command(self, message: Deploy | Scale | Restart | Undeploy) -> None:
+        if not self._loaded:
+            raise Refused("unavailable", "the controller is starting: try again in a moment")
+        name = message.spec.name if isinstance(message, Deploy) else message.service
+        service = self._services.get(name)
+        if service is None and not isinstance(message, Deploy):
+            known = ", ".join(sorted(self._services)) or "none yet"
+            raise Refused("not_found", f"no service is called {name!r}; there are: {known}")
+        if service is not None and service.rollout == "removing" and not isinstance(message, Undeploy):
+            raise Refused("conflict", f"{name} is being removed: wait until `tucano services` does not list it")
+        match message:
+            case Deploy(spec, artifact, size):
+                number = service.last_number + 1 if service else 1
+                revision = Revision(number, spec, artifact, size, self.wall())
+                wanted = rollout.deployed(service, revision, spec.replicas)
+                text = f"revision {number}, {spec.replicas} replicas"
+                self._commit(wanted, Accepted(name, number), "service_deployed", text)
+            case Restart():
+                assert service is not None
+                if service.halted:
+                    raise Refused("conflict", f"{name} has no revision that works: deploy one")
+                revision = msgspec.structs.replace(service.target, number=service.last_number + 1, created=self.wall())
+                wanted = rollout.deployed(service, revision, service.replicas)
+                self._commit(
+                    wanted, Accepted(name, revision.number), "service_restarted", f"revision {revision.number}"
+                )
+            case Scale(_, replicas):
+                assert service is not None
+                if service.halted:
+                    raise Refused("conflict", f"{name} has no revision that works: deploy one")
+                wanted = msgspec.structs.replace(service, replicas=replicas)
+                text = f"from {service.replicas} to {replicas} replicas"
+                self._commit(wanted, Accepted(name, service.target.number), "service_scaled", text)
+            case Undeploy():
+                assert service is not None
+                wanted = msgspec.structs.replace(service, rollout="removing")
+                self._commit(wanted, Accepted(name, service.target.number), "service_undeployed", "being removed")
+            case _:
+                assert_never(message)
+
+    def _commit(self, service: Service, answer: Accepted, kind: str, text: str) -> None:
+        """Write a service; act on it and answer when that is durable."""
+        reply = self.reply_later()
+
+        def settled(result: object) -> None:
+            if isinstance(result, Refused):
+                reply.refuse(result)
+            else:
+                reply.answer(answer)
+
+        self._setbacks.pop(service.name, None)
+        self._write(service, Reply(settled))
+        self._event(kind, service.name, text)
+
+    def _write(self, service: Service, reply: Reply | None = None) -> None:
+        key = f"service/{service.name}"
+        self._writing.setdefault(key, []).append((self._services.get(service.name), reply or Reply(lambda _: None)))
+        self._services[service.name] = service
+        self.pipe(self._record, discovery.Put(key, service=service), 10.0, functools.partial(Written, key))
+
+    def _written(self, key: str, result: object) -> None:
+        before, reply = self._writing[key].pop(0)
+        if isinstance(result, Refused):
+            name = key.partition("/")[2]
+            if before is None:
+                self._services.pop(name, None)
+            elif not self._writing[key]:
+                self._services[name] = before
+            reply.refuse(result)
+            return
+        reply.answer(None)
+        self._reconcile(key.partition("/")[2])
+
+    # Reports.
+
+    def _reported(self, report: Instance) -> None:
+        known = self._instances.get(report.id)
+        if known is None:
+            if self._loaded and report.state not in ("stopping", "stopped"):
+                self._tell_stop(report)  # it was removed while its worker was away
+            return
+        now = reported(known, report)
+        if now == known:
+            return
+        if now.state == "stopped":
+            self._event("instance_stopped", now.id, f"on {now.node}")
+            self._remove(now)
+        else:
+            self._keep(now)
+            if now.state != known.state:
+                self._event(f"instance_{now.state}", now.id, _says(now))
+        if now.state == "failed" and known.state != "failed":
+            self._setback(now)
+        self._reconcile(now.service)
+
+    def _inventory(self, node: str, instances: Sequence[Instance]) -> None:
+        if not self._loaded:
+            return
+        there = {instance.id for instance in instances}
+        for instance in instances:
+            self._reported(instance)
+        for known in [i for i in self._instances.values() if i.node == node and i.id not in there]:
+            if known.state == "pending":
+                self._tell_run(known)
+            elif known.state in ACTIVE:
+                self._lose([known], f"{node} does not know it any more")
+            else:
+                self._remove(known)
+                self._reconcile(known.service)
+
+    def _lose(self, instances: Sequence[Instance], why: str) -> None:
+        for instance in instances:
+            if instance.state not in ACTIVE:
+                continue
+            self._keep(msgspec.structs.replace(instance, state="lost", since=self.wall(), detail=why))
+            self._event("instance_lost", instance.id, f"on {instance.node}: {why}")
+            self._reconcile(instance.service)
+
+    def _setback(self, instance: Instance) -> None:
+        self._failed_on[instance.service] = instance.node
+        _, history = self._setbacks.get(instance.service, (0.0, History()))
+        verdict = crashed(SETBACKS, history, self.now(), self.chance.random)
+        after = SETBACKS.ceiling if isinstance(verdict, GiveUp) else verdict.after
+        if not isinstance(verdict, GiveUp):
+            history = verdict.history
+        self._setbacks[instance.service] = (self.now() + after, history)
+        self._people.tell(notifier.Notify("instance_failed", instance.id, _says(instance)))
+
+    # Comparing and acting.
+
+    def _tick(self) -> None:
+        for instance in list(self._instances.values()):
+            old = self.wall() - instance.since
+            if instance.state not in ACTIVE and self._is_gone(instance.node):
+                if instance.state != "lost" or old > LOST or self._is_leaving(instance.service):
+                    self._remove(instance)
+            elif instance.state == "pending":
+                self._tell_run(instance)
+            elif instance.state == "draining" and old > DRAIN:
+                self._end(instance)
+            elif instance.state == "stopping":
+                self._tell_stop(instance)
+        self._reconcile_all()
+
+    def _reconcile_all(self) -> None:
+        if self._loaded:
+            for name in list(self._services):
+                self._reconcile(name)
+
+    def _reconcile(self, name: str) -> None:
+        service = self._services.get(name)
+        if service is None or not self._loaded or self._writing.get(f"service/{name}"):
+            return
+        hold = self._setbacks.get(name, (0.0, History()))[0] > self.now()
+        mine = [instance for instance in self._instances.values() if instance.service == name]
+        for step in rollout.plan(service, mine, hold=hold and service.rollout != "rolling"):
+            self._do(service, step)
+
+    def _do(self, service: Service, step: rollout.Step) -> None:
+        match step:
+            case rollout.Create(revision):
+                self._create(service, revision)
+            case rollout.Drain(instance):
+                self._keep(msgspec.structs.replace(instance, state="draining", since=self.wall()))
+            case rollout.Stop(instance):
+                self._end(instance)
+            case rollout.Finish():
+                self._write(msgspec.structs.replace(service, rollout="done", previous=None, detail=""))
+                self._event("rollout_done", service.name, f"revision {service.target.number} is up")
+            case rollout.Fail(reason):
+                self._write(rollout.failed(service, reason))
+                self._event("rollout_failed", service.name, f"revision {service.target.number}: {_line(reason)}")
+                self._people.tell(notifier.Notify("rollout_failed", service.name, reason))
+            case rollout.Forget():
+                del self._services[service.name]
+                self._setbacks.pop(service.name, None)
+                self._failed_on.pop(service.name, None)
+                self._record.tell(discovery.Delete(f"service/{service.name}"))
+                self._event("service_removed", service.name, "nothing of it is left")
+            case _:
+                assert_never(step)
+
+    def _create(self, service: Service, revision: Revision) -> None:
+        avoid = frozenset({self._failed_on[service.name]} if service.name in self._failed_on else ())
+        node = place(service.name, self._workers.values(), self._instances.values(), self.chance.random, avoid)
+        if node is None:
+            return  # no worker is ready: the next look tries again
+        identifier = f"{service.name}-{self.fresh_id()}"
+        instance = Instance(identifier, service.name, revision.number, node, since=self.wall())
+        self._keep(instance)
+        self._tell_run(instance)
+
+    def _end(self, instance: Instance) -> None:
+        if instance.state == "failed":
+            self._tell_stop(instance)
+            return
+        self._keep(msgspec.structs.replace(instance, state="stopping", since=self.wall()))
+        self._tell_stop(instance)
+
+    def _tell_run(self, instance: Instance) -> None:
+        service = self._services.get(instance.service)
+        revisions = [service.target, service.previous] if service else []
+        revision = next((r for r in revisions if r is not None and r.number == instance.revision), None)
+        if revision is None:
+            self._end(instance)  # nobody wants that revision any more
+            return
+        run = supervisor.Run(instance.id, revision.spec, revision.number, revision.artifact, revision.size)
+        self.address(f"{instance.node}/supervisor").tell(run)
+
+    def _tell_stop(self, instance: Instance) -> None:
+        self.address(f"{instance.node}/supervisor").tell(supervisor.Stop(instance.id))
+
+    def _known(self, ids: Sequence[str], state: str) -> list[Instance]:
+        return [self._instances[i] for i in ids if i in self._instances and self._instances[i].state == state]
+
+    def _is_leaving(self, name: str) -> bool:
+        return name not in self._services or self._services[name].rollout == "removing"
+
+    def _is_gone(self, node: str) -> bool:
+        return node not in self._workers or self._workers[node].state == "gone"
+
+
+def _line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _says(instance: Instance) -> str:
+    where = f"on {instance.node}"
+    return f"{where}: {_line(instance.detail)}" if instance.detail else where

@@ -1,0 +1,161 @@
+"""What an administrator or a script can ask for: the same by ZeroMQ, HTTP and the command line.
+
+A request names an operation by its class's name in lower case; its arguments are the fields, checked by their types.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+
+from tucano.actors.messages.model import MAX_REPLICAS, Name, Sha256, Spec
+
+MAX_ARTIFACT = 256 * 1024 * 1024
+"""Bytes of a packed directory, at most."""
+
+CHUNK = 512 * 1024
+"""Bytes of one upload, at most."""
+
+
+class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of all operations."""
+
+
+class Ping(Operation, frozen=True, forbid_unknown_fields=True):
+    """Nothing but an answer; keeps a follower's stream alive."""
+
+
+class Status(Operation, frozen=True, forbid_unknown_fields=True):
+    """The cluster at a glance."""
+
+
+class Nodes(Operation, frozen=True, forbid_unknown_fields=True):
+    """Controller, balancers and workers."""
+
+
+class Services(Operation, frozen=True, forbid_unknown_fields=True):
+    """All services, a line each."""
+
+
+class Show(Operation, frozen=True, forbid_unknown_fields=True):
+    """One service with its instances."""
+
+    name: str
+
+
+class Artifact(Operation, frozen=True, forbid_unknown_fields=True):
+    """Whether the cluster has a packed directory already, and how much of it."""
+
+    artifact: Sha256
+
+
+class Upload(Operation, frozen=True, forbid_unknown_fields=True):
+    """The next piece of a packed directory, in order."""
+
+    artifact: Sha256
+    size: Annotated[int, msgspec.Meta(gt=0, le=MAX_ARTIFACT)]
+    offset: Annotated[int, msgspec.Meta(ge=0)]
+    data: Annotated[bytes, msgspec.Meta(max_length=CHUNK)]
+
+
+class Deploy(Operation, frozen=True, forbid_unknown_fields=True):
+    """Roll out a new revision of a service whose packed directory has been uploaded."""
+
+    spec: Spec
+    artifact: Sha256
+    size: Annotated[int, msgspec.Meta(gt=0, le=MAX_ARTIFACT)]
+
+
+class Scale(Operation, frozen=True, forbid_unknown_fields=True):
+    """Want so many replicas."""
+
+    name: str
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=MAX_REPLICAS)]
+
+
+class Restart(Operation, frozen=True, forbid_unknown_fields=True):
+    """Replace all instances of a service, without interruption."""
+
+    name: str
+
+
+class Undeploy(Operation, frozen=True, forbid_unknown_fields=True):
+    """Stop and forget a service."""
+
+    name: str
+
+
+class Events(Operation, frozen=True, forbid_unknown_fields=True):
+    """What happened after event `since` (negative: the last so many); with `follow`, what happens from now on too."""
+
+    since: int = -50
+    follow: bool = False
+
+
+class Cancel(Operation, frozen=True, forbid_unknown_fields=True):
+    """End the stream that the request `id` began."""
+
+    id: int
+
+
+class Logs(Operation, frozen=True, forbid_unknown_fields=True):
+    """A piece of an instance's output, or with `build` of its build's; a negative offset counts from the end."""
+
+    id: str
+    offset: int = -65_536
+    limit: Annotated[int, msgspec.Meta(gt=0, le=1 << 20)] = 65_536
+    build: bool = False
+
+
+class Ps(Operation, frozen=True, forbid_unknown_fields=True):
+    """The actors of one node, or of all."""
+
+    node: Name | None = None
+
+
+class Traffic(Operation, frozen=True, forbid_unknown_fields=True):
+    """Requests by service, as the balancers count them."""
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A client's frame: version of this protocol, the client's number for its answer, what it wants."""
+
+    v: Annotated[int, msgspec.Meta(ge=1, le=1)]
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    op: Annotated[str, msgspec.Meta(max_length=40)]
+    args: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+OPERATIONS: dict[str, type[Operation]] = {kind.__name__.lower(): kind for kind in Operation.__subclasses__()}
+
+
+class BadRequest(ValueError):
+    """A request that names no operation or whose arguments are wrong.
+
+    Attributes:
+        code: bad_request or unknown_op.
+
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def parse(op: str, args: dict[str, Any]) -> Operation:
+    """The operation that a request means.
+
+    Raises:
+        BadRequest: it says which argument is wrong and what is allowed.
+
+    """
+    kind = OPERATIONS.get(op)
+    if kind is None:
+        raise BadRequest("unknown_op", f"no operation is called {op!r}; there are: {', '.join(sorted(OPERATIONS))}")
+    try:
+        return msgspec.convert(args, kind)
+    except msgspec.ValidationError as error:
+        text = re.sub(r"`\$\.?", "`", str(error))  # `$.replicas` is called `replicas` by those who sent it
+        raise BadRequest("bad_request", f"{op}: {text}") from error

@@ -1,0 +1,90 @@
+"""Answers of the balancer itself: each says what happened and what to do."""
+
+import json
+from http import HTTPStatus
+from typing import NamedTuple
+
+
+class Own(NamedTuple):
+    """An answer of our own.
+
+    Attributes:
+        status: The status.
+        what: What happened, a sentence.
+        do: What the reader can do, a sentence.
+    """
+
+    status: HTTPStatus
+    what: str
+    do: str
+
+    def render(self, *, as_json: bool, bare: bool, end: bytes) -> bytes:
+        """As bytes for the client.
+
+        Args:
+            as_json: Say it in JSON rather than in plain text.
+            bare: Leave the body out, as for HEAD.
+            end: How the head ends: `STAYS`, `STAYS_10` or `CLOSES`.
+        """
+        status, what, do = self
+        if as_json:
+            kind = b"application/json"
+            body = json.dumps({"status": int(status), "error": status.phrase, "what": what, "do": do}).encode() + b"\n"
+        else:
+            kind = b"text/plain; charset=utf-8"
+            body = f"{int(status)} {status.phrase}: {what}\n{do}\n".encode()
+        later = b"Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
+        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b" % (
+            status,
+            status.phrase.encode(),
+            kind,
+            len(body),
+            later,
+            end,
+        )
+        return head if bare else head + body
+
+
+def unknown(service: str) -> Own:
+    """No such service."""
+    return Own(
+        HTTPStatus.NOT_FOUND,
+        f"no service is called {service or '(no Host)'}.",
+        "Ask with `Host: NAME` or `NAME.any.domain`; `tucano services` lists the names.",
+    )
+
+
+def no_instance(service: str) -> Own:
+    """The service has no ready instance, and none is expected."""
+    what = f"{service} has no ready instance."
+    return Own(HTTPStatus.SERVICE_UNAVAILABLE, what, f"`tucano show {service}` says why; try again in a second.")
+
+
+def crowded(service: str) -> Own:
+    """Too many requests are held already."""
+    what = f"{service} has no ready instance, and too many requests wait for one."
+    return Own(HTTPStatus.SERVICE_UNAVAILABLE, what, "Try again in a second.")
+
+
+def in_vain(service: str) -> Own:
+    """The request was held, and the time is over."""
+    what = f"no instance of {service} took the request in time."
+    return Own(HTTPStatus.SERVICE_UNAVAILABLE, what, "Try again in a second.")
+
+
+def nonsense(service: str, why: str) -> Own:
+    """An instance broke the rules of HTTP."""
+    what = f"the instance of {service} answered what is not HTTP: {why}."
+    return Own(HTTPStatus.BAD_GATEWAY, what, "Look at the instance; another request may reach another one.")
+
+
+def closed_early(service: str) -> Own:
+    """An instance closed before it answered, and the request may not be repeated."""
+    what = f"the instance of {service} closed the connection before it answered."
+    do = "It may or may not have done what was asked; look before asking again."
+    return Own(HTTPStatus.BAD_GATEWAY, what, do)
+
+
+def refused(why: str, status: HTTPStatus) -> Own:
+    """What the client sent breaks a rule."""
+    return Own(status, f"{why}.", "Send a request that follows RFC 9112; this connection is closed.")

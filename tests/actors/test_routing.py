@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.actors.builders import instance, revision, service, worker
+from tucano.actors.messages.model import Instance, Service
+from tucano.actors.proxy import Target
+from tucano.actors.routing import routes
+
+WORKERS = {"worker-1": worker(), "worker-2": worker("worker-2", "silent")}
+
+
+def ids(targets: tuple[Target, ...]) -> list[tuple[str, bool]]:
+    return [(target.instance, target.ready) for target in targets]
+
+
+def test_only_ready_instances_take_requests_and_draining_ones_end_theirs() -> None:
+    mine = [instance("a"), instance("b", "starting"), instance("c", "draining"), instance("d", "lost")]
+    assert ids(routes([service()], mine, WORKERS)["hello"].targets) == [("a", True), ("c", False)]
+
+
+def test_a_silent_workers_instances_are_the_last_resort() -> None:
+    far = instance("b", node="worker-2")
+    assert ids(routes([service()], [instance("a"), far], WORKERS)["hello"].targets) == [("a", True)]
+    assert ids(routes([service()], [far], WORKERS)["hello"].targets) == [("b", True)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "mine", "held"),
+    [
+        (service(), [instance("a", "starting")], False),  # nothing has ever served
+        (service(rollout="done"), [instance("a", "starting")], True),
+        (service(rollout="done"), [instance("a", "unready")], False),
+        (service(2, previous=revision(1)), [instance("a", "pending", 2)], True),
+        (service(rollout="done"), [], False),
+    ],
+)
+def test_requests_are_held_where_an_answer_is_likely(wanted: Service, mine: list[Instance], held: bool) -> None:
+    assert routes([wanted], mine, WORKERS)["hello"].expected is held
+
+
+def test_a_removed_service_is_unknown_once_nothing_of_it_is_left() -> None:
+    removing = service(rollout="removing")
+    assert "hello" in routes([removing], [instance("a", "draining")], WORKERS)
+    assert routes([removing], [], WORKERS) == {}

@@ -1,0 +1,40 @@
+"""What holds for every test: it leaves no thread, no process and no socket behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.helpers import eventually
+
+
+def threads() -> set[str]:
+    return {f"{thread.name}:{thread.ident}" for thread in threading.enumerate() if thread.is_alive()}
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def sockets() -> set[str]:
+    found = set()
+    for descriptor in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names only
+        try:
+            target = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+        except FileNotFoundError:
+            continue  # the descriptor of the listing itself
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    before = threads(), children(), sockets()
+    yield
+    for what, look, was in zip(("threads", "processes", "sockets"), (threads, children, sockets), before, strict=True):
+        eventually(lambda look=look, was=was: not look() - was, f"the test left no {what} behind", within=10)  # type: ignore[misc]

@@ -1,0 +1,135 @@
+"""A real cluster inside a program, used; one for all tests here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import eventually
+from tests.tucano.cluster_kit import assert_nothing_runs_in
+from tests.tucano.stand_in import write_service
+from tucano.client import ClusterError, DeployFailed
+from tucano.failures import ClientError
+from tucano.local import Cluster, local_cluster
+
+ROOT = Path(__file__).parents[2]
+HELLO = ROOT / "examples" / "hello"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> None:
+    """Instead of the check after each test: the cluster lives on, and `cluster` sees to it that nothing of it stays."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with local_cluster(workers=2) as running:
+        yield running
+    assert not running.home.exists()
+    assert_nothing_runs_in(running.home)
+
+
+@pytest.fixture(scope="module")
+def hello(cluster: Cluster) -> Cluster:
+    cluster.deploy(HELLO, replicas=3)
+    return cluster
+
+
+def test_what_was_deployed_answers_and_is_balanced(hello: Cluster) -> None:
+    [service] = [one for one in hello.services() if one.name == "hello"]
+    assert (service.replicas, service.ready, service.state) == (3, 3, "done")
+    answers = [hello.get("hello", "/Ada") for _ in range(30)]
+    assert {(one.status, one.body) for one in answers} == {(200, b"Hello, Ada!\n")}
+    assert len({one.headers["X-Tucano-Instance"] for one in answers}) == 3
+
+
+def test_an_answer_of_404_is_an_answer(hello: Cluster) -> None:
+    assert hello.get("nobody").status == 404
+
+
+def test_the_client_reaches_the_whole_of_it(hello: Cluster) -> None:
+    shown = hello.client.show("hello")
+    assert {one.state for one in shown.instances} == {"ready"}
+    assert all(one.pid and one.port for one in shown.instances)
+    assert {node.role for node in hello.client.nodes()} == {"controller", "balancer", "worker"}
+    assert {node.node for node in hello.client.ps()} == {"controller", "balancer", "worker-1", "worker-2"}
+    assert "instance_ready" in {event.kind for event in hello.client.events(-1000)}
+    assert any(one.service == "hello" and one.requests for one in hello.client.traffic())
+
+
+def test_a_service_is_scaled_restarted_and_taken_down(hello: Cluster, tmp_path: Path) -> None:
+    source = write_service(tmp_path / "other", name="other", replicas=1)
+    (source / "app.py").write_text((HELLO / "app.py").read_text().replace("os.environ['GREETING']", "'Other'"))
+    client = hello.client
+    hello.deploy(source)
+    client.scale("other", 3)
+    client.wait_until_scaled("other", 3)
+    before = {one.id for one in client.show("other").instances}
+    client.wait_for_rollout("other", client.restart("other").revision)
+    after = eventually(lambda: {one.id for one in client.show("other").instances} - before)
+    eventually(lambda: {one.id for one in client.show("other").instances} == after, "the old ones are gone")
+    assert len(after) == 3
+    client.undeploy("other")
+    client.wait_until_gone("other")
+    with pytest.raises(ClusterError, match="other"):
+        client.show("other")
+
+
+def test_a_service_that_exits_at_once_is_told_with_its_last_words(hello: Cluster, tmp_path: Path) -> None:
+    source = write_service(tmp_path / "broken", name="broken", replicas=1)
+    (source / "app.py").write_text("raise SystemExit('my last words')\n")
+    with pytest.raises(DeployFailed, match="my last words"):
+        hello.deploy(source, timeout=60)
+
+
+def test_a_bad_release_leaves_the_old_one_serving(hello: Cluster, tmp_path: Path) -> None:
+    source = write_service(tmp_path / "release", name="release", replicas=1)
+    (source / "app.py").write_text((HELLO / "app.py").read_text().replace("os.environ['GREETING']", "'Good'"))
+    hello.deploy(source)
+    (source / "app.py").write_text("raise SystemExit(1)\n")
+    with pytest.raises(DeployFailed):
+        hello.deploy(source, timeout=60)
+    shown = hello.client.show("release")
+    assert (shown.state, shown.revision, shown.last_revision, shown.ready) == ("failed", 1, 2, 1)
+    assert hello.get("release").body == b"Good, world!\n"
+
+
+def test_a_log_is_read_through_the_cluster(hello: Cluster) -> None:
+    one = hello.client.show("hello").instances[0]
+    eventually(lambda: hello.get("hello").headers["X-Tucano-Instance"] == one.id)
+    assert b"GET / HTTP/1.1" in eventually(lambda: hello.client.read_log(one.id).data)
+
+
+def test_a_controller_that_is_killed_while_a_deployment_is_waited_for_does_not_fail_it(
+    hello: Cluster, tmp_path: Path
+) -> None:
+    source = write_service(tmp_path / "slow", name="slow", replicas=1)
+    (source / "app.py").write_text((HELLO / "app.py").read_text().replace("os.environ['GREETING']", "'Slow'"))
+    gate = tmp_path / "gate"
+    toml = source / "tucano.toml"
+    toml.write_text(toml.read_text() + f'[build]\nscript = "until test -e {gate}; do sleep 0.05; done"\n')
+    deploying = threading.Thread(target=lambda: hello.deploy(source, timeout=60))
+    deploying.start()
+
+    def is_building() -> bool:
+        try:
+            return any(one.state == "building" for one in hello.client.show("slow").instances)
+        except ClusterError:
+            return False
+
+    eventually(is_building)
+    os.kill(next(one.pid for one in hello.client.nodes() if one.role == "controller"), signal.SIGKILL)
+    gate.touch()
+    deploying.join(60)
+    assert hello.get("slow").body == b"Slow, world!\n"
+
+
+def test_a_home_in_use_is_told(cluster: Cluster) -> None:
+    with pytest.raises(ClientError, match="already"), local_cluster(1, home=cluster.home):
+        pass
+    assert cluster.client.status().nodes

@@ -1,0 +1,194 @@
+"""What a cluster answers to its people: the values that the client returns and that `--json` prints.
+
+Fields that a newer cluster adds are ignored, those that an older one does not know have a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from tucano.actors.messages.model import Event
+
+__all__ = [
+    "Accepted", "ActorInfo", "Event", "InstanceInfo", "LogChunk", "NodeActors", "NodeInfo", "OnProgress",
+    "Progress", "ServiceDetail", "ServiceInfo", "StatusInfo", "TrafficInfo",
+]  # fmt: skip
+
+
+class NodeInfo(msgspec.Struct, frozen=True):
+    """One process of the cluster.
+
+    Attributes:
+        name: node name.
+        role: controller, balancer or worker.
+        state: ready, silent (not heard) or gone; `unknown` when only the home could be asked.
+        pid: process id, 0 if not known.
+        since: when it came into this state, seconds since the epoch.
+        cpus: processors.
+        memory: bytes that it may use.
+        cpu: average load of its processors, 0 to 1.
+        memory_used: bytes.
+        instances: how many it runs.
+
+    """
+
+    name: str
+    role: str = ""
+    state: str = "unknown"
+    pid: int = 0
+    since: float = 0.0
+    cpus: int = 0
+    memory: int = 0
+    cpu: float = 0.0
+    memory_used: int = 0
+    instances: int = 0
+
+
+class StatusInfo(msgspec.Struct, frozen=True):
+    """A cluster in one look.
+
+    Attributes:
+        cluster: its identity.
+        version: of the Tucano that runs it.
+        http_port: where end users' requests come in.
+        zmq_port: where administrators' come in.
+        uptime: seconds since the controller started.
+        services: how many.
+        nodes: its processes.
+
+    """
+
+    cluster: str = ""
+    version: str = ""
+    http_port: int = 0
+    zmq_port: int = 0
+    uptime: float = 0.0
+    services: int = 0
+    nodes: list[NodeInfo] = []
+
+
+class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A service in one line.
+
+    Attributes:
+        name: its name, also in users' `Host` header.
+        replicas: instances wanted.
+        ready: instances that answer.
+        state: rolling, done, failed or removing.
+        revision: number of the revision that is wanted.
+        detail: why it failed.
+
+    """
+
+    name: str
+    replicas: int = 0
+    ready: int = 0
+    state: Literal["rolling", "done", "failed", "removing"] = "rolling"
+    revision: int = 0
+    detail: str = ""
+
+
+class InstanceInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One copy of a service; the fields are those of `actors.messages.model.Instance`."""
+
+    id: str
+    node: str = ""
+    pid: int = 0
+    port: int = 0
+    state: str = "pending"
+    restarts: int = 0
+    revision: int = 0
+    detail: str = ""
+    since: float = 0.0
+
+
+class ServiceDetail(ServiceInfo, frozen=True, kw_only=True):
+    """All about a service.
+
+    Attributes:
+        last_revision: highest number ever given; above `revision` when a newer one failed and was taken back.
+        previous: number of the revision that served before, while there is one.
+        spec: as deployed.
+        artifact: hash of the uploaded directory.
+        created: of the revision, seconds since the epoch.
+        instances: its copies.
+
+    """
+
+    last_revision: int = 0
+    previous: int | None = None
+    spec: dict[str, Any] = {}
+    artifact: str = ""
+    created: float = 0.0
+    instances: list[InstanceInfo] = []
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A command that is durable: it will be carried out whatever fails."""
+
+    service: str
+    revision: int = 0
+
+
+class LogChunk(msgspec.Struct, frozen=True):
+    """A piece of a log, and the offset where the next piece begins."""
+
+    data: bytes = b""
+    next: int = 0
+
+
+class ActorInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One actor; the fields are those of `actors.kernel.ActorInfo`."""
+
+    name: str
+    parent: str = ""
+    kind: str = ""
+    phase: str = ""
+    depth: int = 0
+    high_water: int = 0
+    handled: int = 0
+    refused: int = 0
+    restarts: int = 0
+    busy: float = 0.0
+    last_crash: str = ""
+
+
+class NodeActors(msgspec.Struct, frozen=True):
+    """The actors of one node, parents before children."""
+
+    node: str
+    pid: int = 0
+    actors: list[ActorInfo] = []
+
+
+class TrafficInfo(msgspec.Struct, frozen=True):
+    """What users asked of one service since the balancer started."""
+
+    service: str
+    requests: int = 0
+    errors: int = 0
+    retries: int = 0
+    in_flight: int = 0
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a deployment is.
+
+    Attributes:
+        stage: what is done now.
+        done: bytes uploaded, or instances ready.
+        total: bytes of the artifact, or instances wanted.
+        service: what the cluster shows; in the stage `rollout` only.
+
+    """
+
+    stage: Literal["packed", "upload", "accepted", "rollout"]
+    done: int
+    total: int
+    service: ServiceDetail | None = None
+
+
+OnProgress = Callable[[Progress], None]

@@ -1,0 +1,69 @@
+"""The command line: `tucano COMMAND`. One file for each family of commands.
+
+Nothing here imports the client, ZeroMQ or rich before a command needs it: `tucano --help` and `tucano status` are
+typed often.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from tucano.cli import cluster, common, logs, services, watch
+
+app = typer.Typer(
+    name="tucano",
+    help="Runs your services on this machine or a few: builds, starts, balances and mends them.",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 no cluster runs. Home: --home, else TUCANO_HOME, else"
+    " ~/.local/state/tucano.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
+    ("The cluster", cluster.up),
+    ("The cluster", cluster.down),
+    ("The cluster", cluster.status),
+    ("The cluster", cluster.demo),
+    ("Services", services.deploy),
+    ("Services", services.scale),
+    ("Services", services.restart),
+    ("Services", services.undeploy),
+    ("To look at", services.services),
+    ("To look at", services.show),
+    ("To look at", watch.nodes),
+    ("To look at", logs.logs),
+    ("To look at", watch.events),
+    ("To look at", watch.ps),
+    ("To look at", watch.version),
+)
+
+for _panel, _command in _COMMANDS:
+    app.command(_command.__name__, rich_help_panel=_panel)(_command)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in Tucano an error arose.")] = False,
+) -> None:
+    common.debug = debug
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names, and end with its exit status."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # the outermost place: here an error becomes a text and an exit status
+        if common.debug:
+            raise
+        sys.exit(common.complain(error))

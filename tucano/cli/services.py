@@ -1,0 +1,160 @@
+"""Commands about services: deploy, services, show, scale, restart, undeploy."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tucano.cli.common import (
+    HomeOption,
+    JsonOption,
+    NoWaitOption,
+    Teller,
+    TimeoutOption,
+    client,
+    emit,
+    paint,
+)
+
+if TYPE_CHECKING:
+    from tucano.answers import Accepted
+    from tucano.client import Client
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The service.", show_default=False)]
+
+
+def deploy(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the service and its tucano.toml are.")],
+    replicas: Annotated[int | None, typer.Option(help="Instances wanted, instead of what the file says.")] = None,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 900.0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Upload a directory, have it built and started, and wait until it answers.
+
+    Exit status 1 means that the new revision does not serve; the one before, if there was one, still does.
+    """
+    from tucano import spec
+    from tucano.failures import DeployFailed
+
+    spec.override(spec.load(directory), replicas=replicas)  # what is wrong with it is said first, cluster or no cluster
+    with client(home) as cluster, Teller(aside=json) as tell:
+        try:
+            accepted = cluster.deploy(directory, replicas=replicas, wait=not no_wait, timeout=timeout, progress=tell)
+        except DeployFailed as failed:
+            if json:
+                emit(_outcome(cluster, failed.service, failed.revision, "failed", failed.detail))
+            raise
+        state = "rolling" if no_wait else "done"
+        _tell(cluster, tell, accepted, state, json, f"{accepted.service} runs: {_url(cluster, accepted.service)}")
+
+
+def services(home: HomeOption = None, json: JsonOption = False) -> None:
+    """List the services."""
+    from tucano import render
+
+    with client(home) as cluster:
+        found = cluster.services()
+    if json:
+        emit({"services": found})
+    else:
+        print(paint(render.services(found)))
+
+
+def show(name: Name, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Show all about one service: revision, state, instances."""
+    import msgspec
+
+    from tucano import render
+
+    with client(home) as cluster:
+        found = cluster.show(name)
+    if json:
+        emit(msgspec.structs.replace(found, spec=render.masked(found.spec)))
+    else:
+        print(paint(render.show(found, time.time())))
+
+
+def scale(
+    name: Name,
+    replicas: Annotated[int, typer.Argument(metavar="N", help="Instances wanted.", min=1, max=1000)],
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 120.0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Want more or fewer instances, and wait until they are there."""
+    with client(home) as cluster, Teller(aside=json) as tell:
+        accepted = cluster.scale(name, replicas)
+        if not no_wait:
+            cluster.wait_until_scaled(name, replicas, timeout, tell)
+        _tell(cluster, tell, accepted, "rolling" if no_wait else "done", json, f"{name} has {replicas} replicas")
+
+
+def restart(
+    name: Name,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 300.0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Replace all instances by new ones, without a gap for users, and wait for them."""
+    with client(home) as cluster, Teller(aside=json) as tell:
+        accepted = cluster.restart(name)
+        if not no_wait:
+            cluster.wait_for_rollout(name, accepted.revision, timeout, tell)
+        _tell(cluster, tell, accepted, "rolling" if no_wait else "done", json, f"{name} is restarted")
+
+
+def undeploy(
+    name: Name,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = 120.0,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Stop a service after its open requests, and forget it."""
+    with client(home) as cluster, Teller(aside=json) as tell:
+        accepted = cluster.undeploy(name)
+        if not no_wait:
+            cluster.wait_until_gone(name, timeout, tell)
+        if json:
+            emit({"service": name, "revision": accepted.revision, "state": "removing" if no_wait else "gone"})
+        else:
+            tell.done(f"{name} is taken down")
+
+
+def _tell(cluster: Client, tell: Teller, accepted: Accepted, state: str, json: bool, text: str) -> None:
+    """The end of a command that was carried out, or with `--no-wait` accepted."""
+    if json:
+        emit(_outcome(cluster, accepted.service, accepted.revision, state))
+    elif state == "done":
+        tell.done(text)
+    else:
+        tell.done(f"accepted as revision {accepted.revision}; watch it with `tucano show {accepted.service}`")
+
+
+def _outcome(cluster: Client, name: str, revision: int, state: str, detail: str = "") -> dict[str, Any]:
+    """What a command ends with, as JSON."""
+    from tucano.failures import ClusterError
+
+    try:
+        shown = cluster.show(name)
+        replicas, ready = shown.replicas, shown.ready
+    except ClusterError as error:
+        if error.code != "not_found":
+            raise
+        replicas = ready = 0  # a first deployment that failed
+    return {
+        "service": name, "revision": revision, "state": state, "replicas": replicas, "ready": ready, "detail": detail,
+    }  # fmt: skip
+
+
+def _url(cluster: Client, name: str) -> str:
+    """How users reach a service, as a command to try."""
+    running = cluster.home.running()
+    return f"curl -H 'Host: {name}' http://127.0.0.1:{running.http_port}/" if running else name

@@ -1,0 +1,322 @@
+"""The Python client: what the command line does, as methods.
+
+```python
+with tucano.connect() as cluster:
+    cluster.deploy(Path("hello"))
+    print(cluster.services())
+```
+
+A request that may be repeated without harm (a look, a piece of an upload, a scale) is repeated until its time is up,
+so that a controller which is being restarted is a pause and not an error. The others are sent once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from tucano import verdict, waiting
+from tucano.answers import (
+    Accepted,
+    Event,
+    LogChunk,
+    NodeActors,
+    NodeInfo,
+    OnProgress,
+    Progress,
+    ServiceDetail,
+    ServiceInfo,
+    StatusInfo,
+    TrafficInfo,
+)
+from tucano.channel import Channel, Fault, Lost
+from tucano.failures import ClientError, ClusterError, DeployFailed, NoCluster, not_running
+from tucano.follower import Follower
+from tucano.home import Home
+
+__all__ = [
+    "Accepted", "Client", "ClientError", "ClusterError", "DeployFailed", "Event", "Follower", "LogChunk", "NoCluster",
+    "NodeActors", "NodeInfo", "Progress", "ServiceDetail", "ServiceInfo", "StatusInfo", "connect",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+REPEATABLE = frozenset(
+    ("status", "nodes", "services", "show", "artifact", "upload", "scale", "events", "logs", "ps", "traffic")
+)
+"""What may be asked twice."""
+
+
+def connect(home: Path | None = None, address: str | None = None, timeout: float = 10.0) -> Client:
+    """A client of a cluster on this machine.
+
+    Args:
+        home: of the cluster; the default home if None.
+        address: of a gateway, such as `tcp://127.0.0.1:4100`, instead of a home.
+        timeout: seconds that a request may take.
+
+    Raises:
+        NoCluster: none runs there.
+
+    """
+    client = Client(Home(home) if home else Home.default(), address, timeout)
+    client.address()
+    return client
+
+
+class Client:
+    """One cluster, for one or several threads; a request at a time.
+
+    Args:
+        home: of the cluster.
+        address: of its gateway, if it is not to be read from the home.
+        timeout: seconds that a request may take.
+
+    """
+
+    def __init__(self, home: Home, address: str | None = None, timeout: float = 10.0) -> None:
+        self.home = home
+        self.timeout = timeout
+        self._fixed = address
+        self._channel = Channel(self.address)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._channel.close()
+
+    def address(self) -> str:
+        """The gateway's endpoint.
+
+        Raises:
+            NoCluster: no cluster runs from the home.
+
+        """
+        if self._fixed is not None:
+            return self._fixed
+        running = self.home.running()
+        if running is None:
+            raise not_running(self.home)
+        return f"tcp://127.0.0.1:{running.zmq_port}"
+
+    # Looks
+
+    def status(self, timeout: float | None = None) -> StatusInfo:
+        """The cluster in one look."""
+        return self.ask("status", {}, StatusInfo, timeout)
+
+    def nodes(self) -> list[NodeInfo]:
+        """Its processes."""
+        return self.ask("nodes", {}, dict[str, list[NodeInfo]])["nodes"]
+
+    def services(self) -> list[ServiceInfo]:
+        """What it runs."""
+        return self.ask("services", {}, dict[str, list[ServiceInfo]])["services"]
+
+    def show(self, name: str, timeout: float | None = None) -> ServiceDetail:
+        """All about one service; `ClusterError` with code `not_found` if there is none of that name."""
+        return self.ask("show", {"name": name}, ServiceDetail, timeout)
+
+    def ps(self, node: str | None = None) -> list[NodeActors]:
+        """The actors of a node, or of all."""
+        return self.ask("ps", {"node": node}, dict[str, list[NodeActors]])["nodes"]
+
+    def traffic(self) -> list[TrafficInfo]:
+        """Users' requests by service."""
+        return self.ask("traffic", {}, dict[str, list[TrafficInfo]])["services"]
+
+    def events(self, since: int = -20) -> list[Event]:
+        """What happened after event number `since`; a negative number means that many of the last ones."""
+        return self.ask("events", {"since": since, "follow": False}, dict[str, list[Event]])["events"]
+
+    def read_log(self, instance: str, offset: int = -65_536, limit: int = 65_536, *, build: bool = False) -> LogChunk:
+        """A piece of an instance's output, or of its build's.
+
+        Args:
+            instance: its id.
+            offset: byte to begin at; negative counts from the end.
+            limit: bytes at most.
+            build: the build's output instead.
+
+        """
+        return self.ask("logs", {"id": instance, "offset": offset, "limit": limit, "build": build}, LogChunk)
+
+    def follow_log(self, instance: str, *, build: bool = False, offset: int = -65_536) -> Generator[bytes]:
+        """An instance's output as it comes, until the instance is gone; `b""` when nothing has come for a while."""
+        while True:
+            try:
+                chunk = self.read_log(instance, offset, build=build)
+            except ClusterError as error:
+                if error.code == "not_found":
+                    return
+                raise
+            offset = chunk.next
+            yield chunk.data
+            if not chunk.data:
+                time.sleep(waiting.LOOK)
+
+    def follow_events(self, last: int = 10) -> Generator[Event]:
+        """The last events, then all others as they happen, without end.
+
+        Args:
+            last: how many of the past to begin with.
+
+        """
+        with Follower(self.address, last) as follower:
+            while True:
+                if event := follower.next(1.0):
+                    yield event
+
+    # Commands
+
+    def scale(self, name: str, replicas: int) -> Accepted:
+        """Want so many instances of a service; `wait_until_scaled` waits for them."""
+        return self.ask("scale", {"name": name, "replicas": replicas}, Accepted)
+
+    def restart(self, name: str) -> Accepted:
+        """Replace all instances by new ones of the same content; `wait_for_rollout` waits for them."""
+        return self.ask("restart", {"name": name}, Accepted)
+
+    def undeploy(self, name: str) -> Accepted:
+        """Stop a service and forget it; `wait_until_gone` waits for its end."""
+        return self.ask("undeploy", {"name": name}, Accepted)
+
+    def deploy(
+        self,
+        directory: Path | str,
+        *,
+        replicas: int | None = None,
+        wait: bool = True,
+        timeout: float = 900.0,
+        progress: OnProgress | None = None,
+    ) -> Accepted:
+        """Deploy the directory of a service: check, pack, upload what the cluster lacks, roll out, wait.
+
+        Args:
+            directory: where its `tucano.toml` is.
+            replicas: instances wanted, instead of what the file says.
+            wait: until the new revision serves.
+            timeout: seconds for all of it.
+            progress: told of each step.
+
+        Raises:
+            SpecError: the `tucano.toml` is wrong; nothing has been sent.
+            ArtifactError: the directory cannot be packed; nothing has been sent.
+            DeployFailed: it did not become ready; the revision before, if there was one, still serves.
+            ClusterError: the cluster refused it, or it was not done in time.
+
+        """
+        from tucano import delivery  # half of the time that importing the client would take, and few need it
+
+        deadline = time.monotonic() + timeout
+        accepted = delivery.deliver(self, Path(directory), replicas, deadline, progress)
+        if wait:
+            self.wait_for_rollout(accepted.service, accepted.revision, deadline - time.monotonic(), progress)
+        return accepted
+
+    def wait_for_rollout(
+        self, name: str, revision: int, timeout: float = 900.0, progress: OnProgress | None = None
+    ) -> None:
+        """Wait until a revision serves.
+
+        Raises:
+            DeployFailed: it will not.
+            ClusterError: not in time.
+
+        """
+        outcome = waiting.until(self, name, lambda shown: verdict.rollout(shown, revision), timeout, progress)
+        if isinstance(outcome, verdict.Failed):
+            raise DeployFailed(name, revision, outcome.why)
+
+    def wait_until_scaled(
+        self, name: str, replicas: int, timeout: float = 120.0, progress: OnProgress | None = None
+    ) -> None:
+        """Wait until a service has as many instances as wanted, all ready.
+
+        Raises:
+            ClusterError: it will not, or not in time.
+
+        """
+        outcome = waiting.until(self, name, lambda shown: verdict.scaled(shown, replicas), timeout, progress)
+        if isinstance(outcome, verdict.Failed):
+            raise ClusterError("conflict", f"{name}: {outcome.why}")
+
+    def wait_until_gone(self, name: str, timeout: float = 120.0, progress: OnProgress | None = None) -> None:
+        """Wait until a service is undeployed.
+
+        Raises:
+            ClusterError: it will not, or not in time.
+
+        """
+        outcome = waiting.until(self, name, verdict.undeployed, timeout, progress)
+        if isinstance(outcome, verdict.Failed):
+            raise ClusterError("conflict", f"{name}: {outcome.why}")
+
+    # How
+
+    def ask(self, op: str, args: dict[str, Any], kind: type[T], timeout: float | None = None) -> T:
+        """One operation of the wire, by its name.
+
+        Args:
+            op: the operation.
+            args: its arguments.
+            kind: what the answer is.
+            timeout: seconds, instead of the client's own.
+
+        Raises:
+            ClusterError: refused, or no answer.
+            NoCluster: there is no cluster any more.
+
+        """
+        timeout = self.timeout if timeout is None else timeout
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                with self._lock:
+                    answer = self._channel.request(op, args, max(0.0, deadline - time.monotonic()))
+                fault = answer.error
+            except Lost as lost:
+                if lost.sent and not lost.late and op not in REPEATABLE:
+                    raise ClusterError(
+                        "unavailable", f"{lost} while it was asked to {op}: whether that was done is not known"
+                    ) from lost
+                fault = Fault("timeout" if lost.late else "unavailable", str(lost))
+                if lost.late:
+                    raise self._silent(op, timeout, fault) from lost
+            if fault is None:
+                return msgspec.msgpack.decode(answer.ok, type=kind)
+            if fault.code != "unavailable" or op not in REPEATABLE:
+                raise ClusterError(fault.code, fault.message)
+            if time.monotonic() > deadline:
+                raise self._silent(op, timeout, fault)
+            time.sleep(0.02)  # a controller that is just coming back
+
+    def _silent(self, op: str, timeout: float, fault: Fault) -> ClusterError:
+        """Says that the controller did not answer in time."""
+        where = f"see {self.home.logs}" if self._fixed is None else "is the address right?"
+        return ClusterError(
+            "timeout", f"the controller did not answer `{op}` within {timeout:g} s ({fault.message}); {where}"
+        )
+
+    def look(self, name: str, deadline: float) -> ServiceDetail | None:
+        """A service, or None; tries until `deadline` while the controller is away."""
+        while True:
+            try:
+                return self.show(name, timeout=max(0.1, min(self.timeout, deadline - time.monotonic())))
+            except ClusterError as error:
+                if error.code == "not_found":
+                    return None
+                if error.code not in ("timeout", "unavailable") or time.monotonic() > deadline:
+                    raise

@@ -1,0 +1,56 @@
+"""What can go wrong between a person and a cluster. Every text is for a person."""
+
+from __future__ import annotations
+
+from tucano.home import Home
+
+
+class ClientError(Exception):
+    """What can go wrong between a client and a cluster; the text is for a person."""
+
+
+class NoCluster(ClientError):
+    """No cluster runs there."""
+
+
+class ClusterError(ClientError):
+    """The cluster refused or did not answer.
+
+    Attributes:
+        code: the wire's code (`not_found`, `conflict`, `unavailable`, ...), or `timeout`.
+        message: for a person.
+
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class DeployFailed(ClientError):
+    """A rollout that did not become what was wanted.
+
+    Attributes:
+        service: its name.
+        revision: the number that failed.
+        detail: why.
+
+    """
+
+    def __init__(self, service: str, revision: int, detail: str) -> None:
+        super().__init__(f"revision {revision} of {service} failed: {detail}")
+        self.service = service
+        self.revision = revision
+        self.detail = detail
+
+
+def not_running(home: Home) -> NoCluster:
+    """Says that no cluster runs from a home, and how to start one."""
+    start = "start one with `tucano up --workers 2`"
+    if (home.path / "running.json").exists():
+        return NoCluster(
+            f"the cluster that ran from {home.path} is gone without having been stopped: {start},"
+            " or clear up what it left with `tucano down`"
+        )
+    return NoCluster(f"no cluster runs from {home.path}: {start}")

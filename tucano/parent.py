@@ -1,0 +1,315 @@
+"""The parent: one small process that starts a cluster on this machine and looks after its nodes.
+
+It holds the listening sockets, so that a controller or a balancer that dies is replaced with no refused connection.
+What it looks after are processes; what they do is their own business: a parent that dies stops neither traffic nor
+services, and the next one from the same home takes over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from tucano import remains
+from tucano.actors.keeper import Command, Keeper
+from tucano.actors.kernel import Child, Refused, System
+from tucano.actors.messages.keeper import StopNode
+from tucano.client import Client, ClientError
+from tucano.home import Home, HomeInUse, Running
+
+log = logging.getLogger("tucano.parent")
+
+READY = 60.0
+"""Seconds that the nodes have to come up."""
+
+GRACE = 24 * 3600.0
+"""Seconds that nodes have to stop: workers wait for their services, which have their own. A second signal cuts it."""
+
+
+class CannotStart(Exception):
+    """The cluster cannot be started; its text says why and what to do."""
+
+
+class Parent:
+    """One cluster's processes.
+
+    Args:
+        home: all that the cluster keeps.
+        workers: how many.
+        http_port: for end users, 0 for any free one.
+        zmq_port: for administrators, 0 for any free one.
+        webhook: URL that is told what people may want to know.
+
+    """
+
+    def __init__(self, home: Home, workers: int, http_port: int, zmq_port: int, webhook: str = "") -> None:
+        self._home = home
+        self._workers = [f"worker-{number}" for number in range(1, workers + 1)]
+        self._ports = (http_port, zmq_port)
+        self._webhook = webhook
+        self._sockets: list[socket.socket] = []
+        self._system: System | None = None
+        self._changing = threading.Lock()
+        self._running: Running | None = None
+        self.stop = threading.Event()
+        self.hurry = threading.Event()
+
+    def start(self) -> Running:
+        """Start all nodes, without waiting for them.
+
+        Raises:
+            CannotStart: a port or the home is in use.
+
+        """
+        try:
+            self._lock = self._home.lock()
+        except HomeInUse as error:
+            raise CannotStart(f"{error}: `tucano status` shows it, `tucano down` stops it") from error
+        for pid in remains.end_nodes(self._home):
+            log.warning("ended process %d, a node whose parent had died", pid)
+        http = self._listen(self._ports[0], "--port")
+        door = self._listen(self._ports[1], "--zmq-port")
+        bridge = self._listen(0, "")
+        self._running = Running(
+            os.getpid(),
+            psutil.Process().create_time(),
+            http.getsockname()[1],
+            door.getsockname()[1],
+            len(self._workers),
+            {},
+        )
+        self._home.announce(self._running)
+        _adopt_orphans()
+        self._system = System("parent")
+        self._system.run([Child(c.name, Keeper, {"command": c, "tell": self._on_pid}) for c in self._commands(
+            http, door, bridge
+        )])  # fmt: skip
+        return self._running
+
+    def wait_until_ready(self) -> Running:
+        """Wait until every node has said hello.
+
+        Raises:
+            CannotStart: not in time.
+
+        """
+        assert self._running is not None
+        names = {"balancer", *self._workers}
+        deadline = time.monotonic() + READY
+        with Client(self._home, f"tcp://127.0.0.1:{self._running.zmq_port}", timeout=2.0) as client:
+            missing = names
+            while missing and not self.stop.is_set():
+                if time.monotonic() > deadline:
+                    logs = ", ".join(str(self._home.log(name)) for name in sorted(missing))
+                    raise CannotStart(f"not up within {READY:g} s: {', '.join(sorted(missing))}; see {logs}")
+                with contextlib.suppress(ClientError):  # the controller is not up yet
+                    ready = {node.name: node.pid for node in client.nodes() if node.state == "ready"}
+                    with self._changing:
+                        missing = {name for name in names if ready.get(name, -1) != self._running.nodes.get(name)}
+                self.stop.wait(0.02)
+        with self._changing:
+            self._running = msgspec.structs.replace(self._running, ready=True)
+            self._home.announce(self._running)
+            return self._running
+
+    def wait_for_end(self) -> None:
+        """Wait until told to stop; meanwhile bury the processes whose parent, a worker, has died."""
+        assert self._system is not None
+        while not self.stop.wait(0.5) and not self._system.ended.is_set():
+            with self._changing:
+                known = set(self._running.nodes.values()) if self._running else set()
+            _bury_orphans(known)
+
+    def end(self) -> None:
+        """Stop all nodes: first the controller, so that it replaces nothing, then workers with their services."""
+        system = self._system
+        if system is None:
+            return
+        for names in (["controller"], self._workers, ["balancer"]):
+            asked = [system.ref(name).ask(StopNode(GRACE), timeout=GRACE, block=False) for name in names]
+            for name, future in zip(names, asked, strict=True):
+                self._wait(system, name, future)
+        system.stop()
+        _bury_orphans(set())
+        self._home.retract()
+        for listening in self._sockets:
+            listening.close()
+        os.close(self._lock)
+
+    def _wait(self, system: System, name: str, future: Any) -> None:
+        done = threading.Event()
+
+        def wait() -> None:
+            try:
+                future.get(timeout=GRACE)
+            except Refused as refused:
+                log.error("%s: %s", name, refused)
+            done.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        while not done.wait(0.1):
+            if self.hurry.is_set():
+                system.ref(name).tell(StopNode(0.0))
+                remains.end_services(self._home, name)
+                done.wait(5.0)
+                return
+
+    def _commands(self, http: socket.socket, door: socket.socket, bridge: socket.socket) -> list[Command]:
+        home, cluster = str(self._home.path), self._home.identity()
+        bridge_address = f"tcp://127.0.0.1:{bridge.getsockname()[1]}"
+
+        def command(role: str, name: str, descriptors: list[int], *arguments: str) -> Command:
+            line = [sys.executable, "-m", "tucano.node", role, "--name", name, "--home", home, "--cluster", cluster]
+            return Command(name, [*line, *arguments], descriptors, self._home.log(name))
+
+        return [
+            command(
+                "controller", "controller", [bridge.fileno(), door.fileno(), http.fileno()],
+                "--bind", bridge_address, "--fd", str(bridge.fileno()),
+                "--door", f"tcp://127.0.0.1:{door.getsockname()[1]}", "--door-fd", str(door.fileno()),
+                "--http-fd", str(http.fileno()), "--webhook", self._webhook,
+            ),
+            command(
+                "balancer", "balancer", [http.fileno()], "--controller", bridge_address,
+                "--http-fd", str(http.fileno()),
+            ),
+            *(command("worker", name, [], "--controller", bridge_address) for name in self._workers),
+        ]  # fmt: skip
+
+    def _listen(self, port: int, option: str) -> socket.socket:
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+            listening.listen(4096)
+        except OSError as error:
+            listening.close()
+            raise CannotStart(
+                f"port {port} {_whose(port)} ({error.strerror}): choose another with {option}, or 0 for any free one"
+            ) from error
+        self._sockets.append(listening)
+        return listening
+
+    def _on_pid(self, name: str, pid: int) -> None:
+        with self._changing:
+            assert self._running is not None
+            nodes = {**self._running.nodes, name: pid}
+            self._running = msgspec.structs.replace(self._running, nodes=nodes)
+            self._home.announce(self._running)
+
+
+def run(
+    home: Home,
+    workers: int = 2,
+    http_port: int = 0,
+    zmq_port: int = 0,
+    *,
+    lifeline: bool = False,
+    webhook: str = "",
+    on_ready: Callable[[Running], None] | None = None,
+) -> int:
+    """Run a cluster in this process until it is told to stop: SIGTERM, SIGINT, or with `lifeline` the end of stdin.
+
+    Returns:
+        The exit status: 0 if it was told to stop.
+
+    Raises:
+        CannotStart: see `Parent`.
+
+    """
+    parent = Parent(home, workers, http_port, zmq_port, webhook)
+
+    def on_signal(*_: object) -> None:
+        if parent.stop.is_set():
+            parent.hurry.set()
+        parent.stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    if lifeline:
+        threading.Thread(target=_hold_lifeline, args=(parent.stop,), daemon=True).start()
+    try:
+        parent.start()
+        try:
+            running = parent.wait_until_ready()
+            if on_ready is not None and not parent.stop.is_set():
+                on_ready(running)
+            parent.wait_for_end()
+        finally:
+            parent.end()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0 if parent.stop.is_set() else 1
+
+
+def _hold_lifeline(stop: threading.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    stop.set()
+
+
+def _whose(port: int) -> str:
+    """Who has a port, as far as this user may know."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            if connection.pid is None:
+                return "is in use by another user's process"
+            with contextlib.suppress(psutil.Error):  # it ended meanwhile, or may not be looked at
+                command = " ".join(psutil.Process(connection.pid).cmdline())[:80]
+                return f"is in use by process {connection.pid} ({command})"
+            return f"is in use by process {connection.pid}"
+    return "cannot be had"
+
+
+def _adopt_orphans() -> None:
+    """Become the one that inherits processes whose parent dies, so that none stays as a zombie (prctl(2))."""
+    pr_set_child_subreaper = 36
+    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0) != 0:
+        log.warning("cannot adopt orphans: %s", os.strerror(ctypes.get_errno()))
+
+
+def _bury_orphans(known: set[int]) -> None:
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, ChildProcessError):  # somebody was faster
+            if child.pid not in known and child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)
+
+
+def main() -> None:
+    """Run the parent that the command line describes."""
+    made = argparse.ArgumentParser(prog="python -m tucano.parent", description="Run a cluster on this machine.")
+    made.add_argument("--home", type=Path, help="what the cluster keeps (default: TUCANO_HOME, or the user's own)")
+    made.add_argument("--workers", type=int, default=2)
+    made.add_argument("--port", type=int, default=0, help="for end users' HTTP; 0: any free one")
+    made.add_argument("--zmq-port", type=int, default=0, help="for administrators' ZeroMQ; 0: any free one")
+    made.add_argument("--webhook", default="", help="URL that is told what people may want to know")
+    made.add_argument("--lifeline", action="store_true", help="stop when standard input ends")
+    options = made.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    home = Home(options.home) if options.home else Home.default()
+    try:
+        status = run(
+            home, options.workers, options.port, options.zmq_port, lifeline=options.lifeline, webhook=options.webhook
+        )
+    except CannotStart as error:
+        print(f"tucano: {error}", file=sys.stderr)
+        status = 1
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
