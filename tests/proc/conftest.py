@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import tucano
+from tucano.local import Cluster
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A real cluster of three workers, for the tests of one file."""
+    with tucano.local_cluster(workers=3) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_service_is_left(cluster: Cluster) -> Iterator[None]:
+    yield
+    for service in cluster.client.services():
+        cluster.client.undeploy(service.name)
