@@ -15,6 +15,7 @@ import msgspec
 from tucano.actors.kernel import Actor, Down, Refused
 from tucano.actors.messages import deployer, discovery, worker_mgr
 from tucano.actors.messages.balancer import (
+    CacheDue,
     DrainDue,
     Loaded,
     Registered,
@@ -31,6 +32,9 @@ from tucano.actors.routing import routes
 RETRY = 0.1
 """Seconds between two attempts to reach the record."""
 
+PATIENCE = 2.0
+"""Seconds that a new balancer waits for the record before it serves with the routes that its predecessor knew."""
+
 REFRESH = 10.0
 """Seconds after which the routes are read whole, in case news of a change was lost."""
 
@@ -40,7 +44,7 @@ DRAIN_LOOK = 0.05
 STOP_GRACE = 5.0
 """Seconds that open requests have when the balancer is stopped."""
 
-_Inbox = WatchDue | Loaded | Registered | discovery.Changed | DrainDue | SaveDue | ShowTraffic | Down
+_Inbox = WatchDue | Loaded | Registered | discovery.Changed | DrainDue | SaveDue | CacheDue | ShowTraffic | Down
 
 
 class Balancer(Actor):
@@ -74,17 +78,13 @@ class Balancer(Actor):
         self._looking = False
         self._saving = False
         self._registered = False
+        self._serving = False
 
     def on_start(self) -> None:
-        """Serve with the routes known last, then ask for the present ones."""
+        """Ask for the routes; who connects meanwhile waits in the socket's queue."""
         self._proxy = self._make_proxy()
-        self._proxy.start()
-        if self._cache.exists():
-            try:
-                self._take(msgspec.msgpack.decode(self._cache.read_bytes(), type=discovery.Entries).entries)
-            except msgspec.DecodeError:
-                self._cache.unlink()  # a torn file: the record has it all
         self.note(WatchDue())
+        self.after(PATIENCE, CacheDue())
         self.after(REFRESH, WatchDue(again=True))
 
     def on_stop(self) -> None:
@@ -121,6 +121,8 @@ class Balancer(Actor):
                 self._look_at_draining()
             case SaveDue():
                 self._save()
+            case CacheDue():
+                self._serve_from_cache()
             case ShowTraffic():
                 return self._traffic()
             case Down():
@@ -156,6 +158,9 @@ class Balancer(Actor):
             elif kind == "worker":
                 _set(self._workers, name, entry.worker)
         assert self._proxy is not None
+        if not self._serving:
+            self._proxy.start()
+            self._serving = True
         self._proxy.apply(routes(self._services.values(), self._instances.values(), self._workers))
         if not self._looking and any(i.state == "draining" for i in self._instances.values()):
             self._looking = True
@@ -175,6 +180,14 @@ class Balancer(Actor):
         self._looking = bool(draining)
         if draining:
             self.after(DRAIN_LOOK, DrainDue())
+
+    def _serve_from_cache(self) -> None:
+        if self._serving or not self._cache.exists():
+            return
+        try:
+            self._take(msgspec.msgpack.decode(self._cache.read_bytes(), type=discovery.Entries).entries)
+        except msgspec.DecodeError:
+            self._cache.unlink()  # a torn file: the record has it all
 
     def _save(self) -> None:
         self._saving = False

@@ -25,6 +25,10 @@ class Registered(Message, frozen=True):
     result: Any
 
 
+class CacheDue(Message, frozen=True):
+    """Note to self: the record is away, so begin to serve with what is kept."""
+
+
 class SaveDue(Message, frozen=True):
     """Note to self: keep the routes for the next incarnation."""
 

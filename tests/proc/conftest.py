@@ -12,6 +12,7 @@ from tucano.local import Cluster
 def cluster() -> Iterator[Cluster]:
     """A real cluster of three workers, for the tests of one file."""
     with tucano.local_cluster(workers=3) as running:
+        running.client.status()  # connects: the socket is the cluster's, not the first test's
         yield running
 
 
@@ -20,3 +21,4 @@ def _no_service_is_left(cluster: Cluster) -> Iterator[None]:
     yield
     for service in cluster.client.services():
         cluster.client.undeploy(service.name)
+        cluster.client.wait_until_gone(service.name)
