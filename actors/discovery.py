@@ -7,7 +7,6 @@ from collections import deque
 from pathlib import Path
 from typing import assert_never
 
-
 from tucano.actors.kernel import Actor, Down, Ref, Refused
 from tucano.actors.messages.discovery import (
     Changed,
@@ -173,9 +172,7 @@ class Discovery(Actor):
         if follow.watcher is not None:
             self._followers.add(follow.watcher)
             self.watch(follow.watcher)
-        events = list(self._events)
-        if follow.since < 0:
-            events = events[follow.since :]
-        else:
-            events = [event for event in events if event.seq > follow.since]
+        last = self._events[-1].seq if self._events else 0
+        since = follow.since if follow.since >= 0 else last + follow.since
+        events = [event for event in self._events if event.seq > since]
         return Happened(tuple(events[-min(max(follow.limit, 1), KEEP_EVENTS) :]))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], what: str = "", within: float = 20.0) -> T:
+def eventually(condition: Callable[[], T | Literal[False] | None], what: str = "", within: float = 20.0) -> T:
     """Wait until `condition()` is true and return its value; fail after `within` seconds, saying `what`."""
     deadline = time.monotonic() + within
     pause = 0.001

@@ -18,8 +18,8 @@ import psutil
 
 from tucano import render
 from tucano.actors import process
-from tucano.answers import InstanceInfo, Progress, ServiceDetail
-from tucano.failures import ClientError
+from tucano.client.answers import InstanceInfo, Progress, ServiceDetail
+from tucano.client.failures import ClientError
 from tucano.home import Home, is_process
 from tucano.local import Cluster, local_cluster
 from tucano.terminal import mark

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import tucano
-from tucano.failures import ClientError
+from tucano.client.failures import ClientError
 from tucano.home import Home, Running
 from tucano.stopping import PAUSE, tail
 

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tucano import stopping
-from tucano.answers import Accepted, OnProgress, ServiceInfo
 from tucano.client import Client
+from tucano.client.answers import Accepted, OnProgress, ServiceInfo
 from tucano.home import Home, Running
 from tucano.launch import Launch
 

@@ -82,7 +82,8 @@ def controller(options: Options, link: ZmqLink) -> list[Child]:
         Child("deployer", Deployer),
         Child("worker_mgr", WorkerMgr),
         Child("gateway", Gateway, {
-            "make_door": functools.partial(_door, options), "artifacts": functools.partial(Store, kept / "artifacts"), "about": about,
+            "make_door": functools.partial(_door, options), "about": about,
+            "artifacts": functools.partial(Store, kept / "artifacts"),
         }),
     ]  # fmt: skip
 
@@ -166,10 +167,11 @@ def _stop_services(system: System) -> None:
         log.error("services may be left: %s", refused)
 
 
-def _proxy(fd: int, access_log: Path) -> Proxy:
+def _proxy(fd: int | None, access_log: Path) -> Proxy:
     """A data path on the inherited listening socket, of which each incarnation has a copy."""
     from tucano.actors.proxy import Proxy
 
+    assert fd is not None, "a balancer needs --http-fd"
     access_log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Proxy(socket.socket(fileno=os.dup(fd)), access_log=access_log, chance=random.Random())
 

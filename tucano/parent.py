@@ -265,7 +265,7 @@ def _hold_lifeline(stop: threading.Event) -> None:
 def _whose(port: int) -> str:
     """Who has a port, as far as this user may know."""
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
             if connection.pid is None:
                 return "is in use by another user's process"
             with contextlib.suppress(psutil.Error):  # it ended meanwhile, or may not be looked at

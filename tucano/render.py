@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from tucano.answers import (
+from tucano.client.answers import (
     ActorInfo,
     Event,
     InstanceInfo,
@@ -276,4 +276,5 @@ def first_line(text: str) -> str:
 
 def _failed_revision(found: ServiceDetail) -> str:
     """A newer revision that was taken back."""
-    return f" (revision {found.last_revision} failed and was taken back)" if found.state == "failed" else ""
+    back = found.state == "failed" and found.last_revision > found.revision
+    return f" (revision {found.last_revision} failed and was taken back)" if back else ""

@@ -95,7 +95,7 @@ class Cell:
         except Exception as error:  # noqa: BLE001 - whatever a constructor raises, its tree decides
             self.ended(self.incarnation, error)
         else:
-            self._actor = ref._actor_weakref()  # noqa: SLF001 - the loop's thread holds it
+            self._actor = ref._actor_weakref()
         finally:
             birth.reset(token)
 

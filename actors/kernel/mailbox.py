@@ -128,7 +128,7 @@ class Inbox:
             self._mailbox.put_control(envelope.message)
             return
         reply = None if envelope.reply_to is None else Reply.to_future(envelope.reply_to)
-        if isinstance(envelope.message, pykka.messages._ActorStop):  # noqa: SLF001
+        if isinstance(envelope.message, pykka.messages._ActorStop):
             self._mailbox.put_control(envelope.message)
             if reply is not None:
                 reply.answer(None)

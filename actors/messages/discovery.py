@@ -1,4 +1,4 @@
-"""The record: what the cluster knows. Its interface is an etcd's in small: revisions, compare-and-put, ranges, watch."""
+"""The record: what the cluster knows. Its interface: an etcd's in small: revisions, compare-and-put, ranges, watch."""
 
 from __future__ import annotations
 

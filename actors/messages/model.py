@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 NAME_PATTERN = r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?\Z"
-"""A service's or node's name: a DNS label (RFC 1035), at most 40 characters, so that it can stand in a `Host` header."""
+"""A service's or node's name: a DNS label (RFC 1035), at most 40 characters, to stand in a `Host` header."""
 
 MAX_REPLICAS = 1000
 """Replicas of one service, at most."""

@@ -21,7 +21,7 @@ def webhook() -> Iterator[tuple[str, list[Any]]]:
     posted: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - http.server's name
+        def do_POST(self) -> None:
             posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(500 if posted[-1]["subject"] == "refuse" else 204)
             self.end_headers()

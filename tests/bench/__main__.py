@@ -11,7 +11,9 @@ from pathlib import Path
 from tests.bench.table import Row
 
 BENCHES = sorted(
-    path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "__main__", "table", "kit")
+    path.stem
+    for path in Path(__file__).parent.glob("*.py")
+    if path.stem not in ("__init__", "__main__", "table", "kit")
 )
 
 

@@ -50,7 +50,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 def test_the_wheel_holds_every_module_and_no_other_name(wheel: set[str]) -> None:
     code = {name for name in wheel if name.endswith(".py") and "/samples/" not in name}
     assert code == modules()
-    assert {name.partition("/")[0] for name in wheel} == {"tucano", *(n.partition("/")[0] for n in wheel if ".dist-" in n)}
+    assert {name.partition("/")[0] for name in wheel} == {
+        "tucano",
+        *(n.partition("/")[0] for n in wheel if ".dist-" in n),
+    }
 
 
 def test_the_wheel_holds_the_sample_service_and_says_that_it_is_typed(wheel: set[str]) -> None:
@@ -59,14 +62,18 @@ def test_the_wheel_holds_the_sample_service_and_says_that_it_is_typed(wheel: set
 
 @pytest.mark.parametrize("wing", ["actors", "transport"])
 def test_a_wing_refuses_its_bare_name(wing: str) -> None:
-    found = subprocess.run([sys.executable, "-c", f"import {wing}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", f"import {wing}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert found.returncode == 1
     assert f"import this package as 'tucano.{wing}'" in found.stderr
 
 
 def test_importing_tucano_costs_nothing() -> None:
     script = "import sys, tucano; print([m for m in ('zmq', 'pykka', 'typer', 'rich', 'uvloop') if m in sys.modules])"
-    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    printed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
     assert printed.strip() == "[]"
 
 
@@ -94,5 +101,7 @@ def test_components_never_import_each_other() -> None:
                   "builder", "supervisor"]  # fmt: skip
     for name in components:
         text = (ROOT / "actors" / f"{name}.py").read_text()
-        imported = set(re.findall(r"^from tucano\.actors\.(\w+) import|^from tucano\.actors import (\w+)", text, re.MULTILINE))
+        imported = set(
+            re.findall(r"^from tucano\.actors\.(\w+) import|^from tucano\.actors import (\w+)", text, re.MULTILINE)
+        )
         assert not {part for pair in imported for part in pair} & set(components), name

@@ -320,7 +320,7 @@ def test_timers_end_with_their_incarnation(system: Start) -> None:
                 raise ValueError
             if message == "ticks":
                 return self.ticks
-            self.ticks.append(message)
+            return self.ticks.append(message)
 
     here = system(Child("a", Ticker), law=FAST)
     eventually(lambda: here.ref("a").is_alive())

@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 
 from tests.helpers import eventually
-from tucano.answers import InstanceInfo
+from tucano.client.answers import InstanceInfo
 from tucano.local import Cluster
 
-APP = '''\
+APP = """\
 import http.server, os, signal, sys, threading
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -38,7 +38,7 @@ server.daemon_threads = False
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 print("serving", flush=True)
 server.serve_forever()
-'''
+"""
 
 
 def write(directory: Path, toml: str, **files: str) -> Path:
@@ -150,5 +150,3 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         kill(pid, how=signal.SIGCONT)
-
-

@@ -15,7 +15,7 @@ from tucano.local import Cluster
 
 GOOD = '[service]\nname = "hello"\nreplicas = 2\n[run]\nscript = "exec python3 app.py"\n[health]\nhttp = "/"\n'
 BAD = {
-    "a build that fails": (GOOD + '[build]\nscript = "echo compiling; echo no such header >&2; exit 7"\n', "no such header"),
+    "a build that fails": (GOOD + '[build]\nscript = "echo no such header >&2; exit 7"\n', "no such header"),
     "a run script that exits at once": (
         GOOD.replace("exec python3 app.py", "echo cannot find my config; exit 3"), "cannot find my config"
     ),
@@ -29,7 +29,12 @@ BAD = {
 def tucano(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "TUCANO_HOME": str(cluster.home)}
     return subprocess.run(
-        [sys.executable, "-m", "tucano", *words], capture_output=True, text=True, env=environment, timeout=100, check=False
+        [sys.executable, "-m", "tucano", *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=100,
+        check=False,
     )
 
 

@@ -73,7 +73,9 @@ def test_a_node_server_without_dependencies(cluster: Cluster, tmp_path: Path) ->
 
 def test_two_services_side_by_side_do_not_mix(cluster: Cluster, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        toml = f'[service]\nname = "{name}"\nreplicas = 2\n[run]\nscript = "python3 -m http.server --bind $HOST $PORT"\n'
+        toml = (
+            f'[service]\nname = "{name}"\nreplicas = 2\n[run]\nscript = "python3 -m http.server --bind $HOST $PORT"\n'
+        )
         cluster.deploy(write(tmp_path / name, toml, index_html=name))
     for name in ("one", "two"):
         assert {cluster.get(name)[2] for _ in range(8)} == {name.encode()}

@@ -80,14 +80,14 @@ def test_a_node_that_leaves_says_so(make: Make) -> None:
 
 def test_a_restarted_node_is_a_new_node_on_the_same_socket(make: Make) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    address = "tcp://127.0.0.1:%d" % listener.getsockname()[1]
+    address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
     a, box_a = make("a")
-    b, box_b = make("b", bind=address, fd=listener.detach())
+    b, _ = make("b", bind=address, fd=listener.detach())
     a.connect("b", address)
     eventually(lambda: b.connected("a"))
     b.close()
     eventually(lambda: ("b", "left") in box_a.news)
-    b2, box_b2 = make("b", bind=address)
+    _, box_b2 = make("b", bind=address)
     eventually(lambda: a.connected("b"))
     assert a.send("b", tell("again"))
     eventually(lambda: box_b2.got)
@@ -125,7 +125,7 @@ def test_a_full_queue_refuses(make: Make, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("tucano.transport.zmq_link.QUEUE", 10)
     a, _ = make("a")
     hole = socket.create_server(("127.0.0.1", 0))  # accepts, never speaks
-    a.connect("b", "tcp://127.0.0.1:%d" % hole.getsockname()[1])
+    a.connect("b", f"tcp://127.0.0.1:{hole.getsockname()[1]}")
     assert [a.send("b", tell("x")) for _ in range(20)].count(True) <= 10
     hole.close()
 

@@ -14,7 +14,7 @@ from tests.helpers import eventually
 from tests.tucano.cluster_kit import assert_nothing_runs_in
 from tests.tucano.stand_in import write_service
 from tucano.client import ClusterError, DeployFailed
-from tucano.failures import ClientError
+from tucano.client.failures import ClientError
 from tucano.local import Cluster, local_cluster
 
 ROOT = Path(__file__).parents[2]

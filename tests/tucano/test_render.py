@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tucano import render
-from tucano.answers import (
+from tucano.client.answers import (
     ActorInfo,
     Event,
     InstanceInfo,
@@ -90,6 +90,10 @@ def test_a_revision_that_was_taken_back_is_named_with_all_that_is_known() -> Non
     text = render.show(detail(state="failed", last_revision=4, detail="it exited\n  with 1"), now=100.0)
     assert "revision 4 failed and was taken back" in text
     assert "  it exited\n    with 1" in text
+
+
+def test_a_first_revision_that_failed_was_not_taken_back_to_anything() -> None:
+    assert "taken back" not in render.show(detail(state="failed", detail="it exited"), now=100.0)
 
 
 def test_secrets_are_masked_in_what_programs_are_told() -> None:

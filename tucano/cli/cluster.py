@@ -13,7 +13,7 @@ from tucano.cli.common import FAILED, NO_CLUSTER, HomeOption, JsonOption, emit, 
 from tucano.terminal import mark
 
 if TYPE_CHECKING:
-    from tucano.answers import StatusInfo
+    from tucano.client.answers import StatusInfo
     from tucano.home import Home, Running
     from tucano.stopping import Left
 
@@ -96,7 +96,7 @@ def down(
 
 def status(home: HomeOption = None, json: JsonOption = False) -> None:
     """Show whether a cluster runs, its ports, and its nodes. Exit status 3 if none runs."""
-    from tucano.failures import not_running
+    from tucano.client.failures import not_running
 
     the = the_home(home)
     running = the.running()
@@ -154,9 +154,9 @@ def _up_is(the: Home, running: Running, json: bool, *, foreground: bool) -> None
 
 def _ask(the: Home, running: Running) -> StatusInfo:
     """What the controller says; or, when it is away, what the home knows."""
-    from tucano.answers import NodeInfo, StatusInfo
     from tucano.client import Client
-    from tucano.failures import ClientError
+    from tucano.client.answers import NodeInfo, StatusInfo
+    from tucano.client.failures import ClientError
 
     try:
         with Client(the) as client:
@@ -168,7 +168,7 @@ def _ask(the: Home, running: Running) -> StatusInfo:
 
 def _status(the: Home, running: Running | None, found: StatusInfo | None) -> dict[str, Any]:
     """The documented shape of `status --json`."""
-    from tucano.answers import NodeInfo, StatusInfo
+    from tucano.client.answers import NodeInfo, StatusInfo
 
     if running is None:
         return {"home": str(the.path), "running": False, "pid": None, "http_port": None, "zmq_port": None, "nodes": []}

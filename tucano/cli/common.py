@@ -12,8 +12,8 @@ import typer
 from tucano.terminal import colourful, mark
 
 if TYPE_CHECKING:
-    from tucano.answers import Progress
     from tucano.client import Client
+    from tucano.client.answers import Progress
     from tucano.home import Home
 
 HomeOption = Annotated[
@@ -87,7 +87,7 @@ def complain(error: Exception) -> int:
 
     """
     from tucano.actors.artifact_tree import ArtifactError
-    from tucano.failures import ClientError, NoCluster
+    from tucano.client.failures import ClientError, NoCluster
     from tucano.home import HomeInUse
     from tucano.spec import SpecError
 

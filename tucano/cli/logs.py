@@ -81,7 +81,7 @@ class Reader:
 
     def more(self) -> bool:
         """Whether there is somebody left to read from, new ones included."""
-        from tucano.failures import ClusterError
+        from tucano.client.failures import ClusterError
 
         try:
             found = self._ids()
@@ -96,7 +96,7 @@ class Reader:
 
     def new(self) -> list[tuple[str, list[str]]]:
         """Complete lines that have come since, by instance."""
-        from tucano.failures import ClusterError
+        from tucano.client.failures import ClusterError
 
         found = []
         for one, offset in list(self._next.items()):
@@ -122,7 +122,7 @@ class Reader:
 
     def _last(self, one: str, lines: int) -> list[str]:
         """The last lines of one instance; where they end is where to go on."""
-        from tucano.failures import ClusterError
+        from tucano.client.failures import ClusterError
 
         try:
             chunk = self._cluster.read_log(one, -max(65_536, lines * LINE), 1 << 20, build=self._build)

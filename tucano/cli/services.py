@@ -20,8 +20,8 @@ from tucano.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from tucano.answers import Accepted
     from tucano.client import Client
+    from tucano.client.answers import Accepted
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The service.", show_default=False)]
 
@@ -39,7 +39,7 @@ def deploy(
     Exit status 1 means that the new revision does not serve; the one before, if there was one, still does.
     """
     from tucano import spec
-    from tucano.failures import DeployFailed
+    from tucano.client.failures import DeployFailed
 
     spec.override(spec.load(directory), replicas=replicas)  # what is wrong with it is said first, cluster or no cluster
     with client(home) as cluster, Teller(aside=json) as tell:
@@ -140,7 +140,7 @@ def _tell(cluster: Client, tell: Teller, accepted: Accepted, state: str, json: b
 
 def _outcome(cluster: Client, name: str, revision: int, state: str, detail: str = "") -> dict[str, Any]:
     """What a command ends with, as JSON."""
-    from tucano.failures import ClusterError
+    from tucano.client.failures import ClusterError
 
     try:
         shown = cluster.show(name)

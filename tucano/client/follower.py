@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from tucano.actors.messages.model import Event
-from tucano.channel import Channel, Lost
+from tucano.client.channel import Channel, Lost
 
 PING = 20.0
 """Seconds; the gateway forgets followers that have said nothing for 60 s."""

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tucano.answers import OnProgress, Progress, ServiceDetail
-from tucano.failures import ClusterError
-from tucano.follower import Follower
-from tucano.verdict import Done, Failed, GoingOn, Verdict
+from tucano.client.answers import OnProgress, Progress, ServiceDetail
+from tucano.client.failures import ClusterError
+from tucano.client.follower import Follower
+from tucano.client.verdict import Done, Failed, GoingOn, Verdict
 
 if TYPE_CHECKING:
     from tucano.client import Client

@@ -11,9 +11,9 @@ import msgspec
 
 from tucano import spec
 from tucano.actors import artifact
-from tucano.answers import Accepted, OnProgress, Progress
-from tucano.failures import ClusterError
-from tucano.waiting import tell_nobody
+from tucano.client.answers import Accepted, OnProgress, Progress
+from tucano.client.failures import ClusterError
+from tucano.client.waiting import tell_nobody
 
 if TYPE_CHECKING:
     from tucano.client import Client

@@ -20,29 +20,23 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tucano import verdict, waiting
-from tucano.answers import (
+from tucano.client import verdict, waiting
+from tucano.client.answers import (
     Accepted,
     Event,
     LogChunk,
     NodeActors,
     NodeInfo,
     OnProgress,
-    Progress,
     ServiceDetail,
     ServiceInfo,
     StatusInfo,
     TrafficInfo,
 )
-from tucano.channel import Channel, Fault, Lost
-from tucano.failures import ClientError, ClusterError, DeployFailed, NoCluster, not_running
-from tucano.follower import Follower
+from tucano.client.channel import Channel, Fault, Lost
+from tucano.client.failures import ClusterError, DeployFailed, not_running
+from tucano.client.follower import Follower
 from tucano.home import Home
-
-__all__ = [
-    "Accepted", "Client", "ClientError", "ClusterError", "DeployFailed", "Event", "Follower", "LogChunk", "NoCluster",
-    "NodeActors", "NodeInfo", "Progress", "ServiceDetail", "ServiceInfo", "StatusInfo", "connect",
-]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -218,7 +212,7 @@ class Client:
             ClusterError: the cluster refused it, or it was not done in time.
 
         """
-        from tucano import delivery  # half of the time that importing the client would take, and few need it
+        from tucano.client import delivery  # half of the time that importing the client would take, and few need it
 
         deadline = time.monotonic() + timeout
         accepted = delivery.deliver(self, Path(directory), replicas, deadline, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tucano.answers import ServiceDetail
+from tucano.client.answers import ServiceDetail
 
 
 class GoingOn(NamedTuple):
