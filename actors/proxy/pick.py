@@ -1,4 +1,4 @@
-"""Choosing an instance: of two ready ones the one with fewer open requests; avoiding those that refused."""
+"""Choosing an instance: of two ready ones the one with fewer open requests, then fewer so far; avoiding those that refused."""
 
 import random
 from collections.abc import Collection, Iterable
@@ -10,12 +10,14 @@ class Candidate:
 
     Attributes:
         open: Its requests that have begun and not ended.
+        picks: How often it was chosen since the members changed last.
     """
 
-    __slots__ = ("open",)
+    __slots__ = ("open", "picks")
 
     def __init__(self) -> None:
         self.open = 0
+        self.picks = 0
 
 
 C = TypeVar("C", bound=Candidate)
@@ -39,6 +41,8 @@ class Rota(Generic[C]):
     def replace(self, members: Iterable[C]) -> None:
         """Make these the members. One that left and came back is no longer avoided."""
         self.members = list(members)
+        for one in self.members:
+            one.picks = 0
         self._avoided = {one: until for one, until in self._avoided.items() if one in self.members}
         self._sort_out()
 
@@ -60,7 +64,11 @@ class Rota(Generic[C]):
             first = int(self._random() * count)
             second = (first + 1 + int(self._random() * (count - 1))) % count
             one, other = fit[first], fit[second]
-            return other if other.open < one.open else one
+            # of two that are equally busy the one chosen less often: a lone user, too, meets all of them
+            if other.open < one.open or (other.open == one.open and other.picks < one.picks):
+                one = other
+            one.picks += 1
+            return one
         return fit[0] if fit else None
 
     def _forgive(self, now: float) -> None:
