@@ -1,4 +1,4 @@
-"""Choosing an instance: of two ready ones the one with fewer open requests, then fewer so far; avoiding those that refused."""
+"""Choosing an instance: the less busy of two ready ones, of equals the one chosen less; avoiding those that refused."""
 
 import random
 from collections.abc import Collection, Iterable

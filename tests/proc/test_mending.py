@@ -147,7 +147,7 @@ def test_a_rollout_under_load_fails_no_request(cluster: Cluster, tmp_path: Path)
     assert cluster.get("hello")[2].startswith(b"hi ")
 
 
-def test_a_component_that_crashes_is_restarted_and_ps_shows_it(cluster: Cluster, tmp_path: Path) -> None:
+def test_every_component_is_an_actor_and_ps_shows_it(cluster: Cluster, tmp_path: Path) -> None:
     cluster.deploy(hello(tmp_path / "hello", replicas=2))
     nodes = {node.node: {actor.name for actor in node.actors} for node in cluster.client.ps()}
     assert nodes["controller"] >= {"gateway", "deployer", "worker_mgr", "discovery", "notifier"}

@@ -1,0 +1,204 @@
+"""The gateway with a real socket and a real record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import msgspec
+import pytest
+import zmq
+
+from tests.actors.builders import instance, service, spec, worker
+from tests.actors.probe import Probe
+from tests.actors.test_discovery import record
+from tests.helpers import eventually
+from tucano.actors.artifact_store import Store
+from tucano.actors.gateway import Gateway
+from tucano.actors.kernel import Child, Refused, System
+from tucano.actors.messages.deployer import Accepted, Deploy, Scale
+from tucano.actors.messages.discovery import Put, Record
+from tucano.actors.messages.gateway import ReadArtifact
+from tucano.actors.messages.worker_mgr import AllMetrics
+from tucano.transport.zmq_door import ZmqDoor
+
+Start = Callable[..., System]
+
+
+class Client:
+    """A client in plain pyzmq."""
+
+    def __init__(self, address: str, kind: int = zmq.DEALER) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.socket = self.context.socket(kind)
+        self.socket.setsockopt(zmq.RCVTIMEO, 20_000)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.connect(address)
+
+    def send(self, op: str, identifier: int = 1, **args: Any) -> None:
+        self.socket.send(msgpack.packb({"v": 1, "id": identifier, "op": op, "args": args}))
+
+    def receive(self) -> dict[str, Any]:
+        answer = msgpack.unpackb(self.socket.recv())
+        assert isinstance(answer, dict)
+        return answer
+
+    def ask(self, op: str, **args: Any) -> dict[str, Any]:
+        self.send(op, **args)
+        return self.receive()
+
+    def close(self) -> None:
+        self.socket.close()
+        self.context.term()
+
+
+class Desk:
+    """A gateway, its neighbours, and its clients."""
+
+    def __init__(self, node: Start, path: Path, port: int) -> None:
+        self.deployer = Probe(lambda message: Accepted("hello", 7))
+        manager = Probe(lambda message: AllMetrics(()))
+        address = f"tcp://127.0.0.1:{port}"
+        about = {"node": "controller", "since": 0.0, "cluster": "c", "version": "v", "http_port": 1, "zmq_port": port}
+        gateway = Child(
+            "gateway",
+            Gateway,
+            {"make_door": partial(ZmqDoor, address), "artifacts": partial(Store, path / "artifacts"), "about": about},
+        )
+        self.node = node(record(path), gateway, deployer=self.deployer, worker_mgr=manager, supervisor=Probe())
+        self.address = address
+        self.clients: list[Client] = []
+
+    def client(self, kind: int = zmq.DEALER) -> Client:
+        made = Client(self.address, kind)
+        self.clients.append(made)
+        return made
+
+
+@pytest.fixture
+def desk(node: Start, tmp_path: Path) -> Iterator[Desk]:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with context, context.socket(zmq.ROUTER) as probe:
+        port = probe.bind_to_random_port("tcp://127.0.0.1")
+    made = Desk(node, tmp_path, port)
+    yield made
+    for client in made.clients:
+        client.close()
+
+
+@pytest.mark.parametrize("kind", [zmq.DEALER, zmq.REQ])
+def test_a_client_is_answered_with_its_own_number(desk: Desk, kind: int) -> None:
+    client = desk.client(kind)
+    client.send("ping", 42)
+    assert client.receive() == {"id": 42, "ok": {}}
+
+
+def test_what_the_record_knows_is_shown(desk: Desk) -> None:
+    discovery = desk.node.ref("discovery")
+    discovery.ask(Put("service/hello", service=service(3, rollout="done")), timeout=5)
+    discovery.ask(Put("instance/hello-1", instance=instance("hello-1", number=3, pid=9)), timeout=5)
+    discovery.ask(Put("worker/worker-1", worker=worker()), timeout=5)
+    client = desk.client()
+    eventually(lambda: "ok" in client.ask("status"))
+    assert client.ask("services")["ok"] == {
+        "services": [{"name": "hello", "replicas": 2, "ready": 1, "state": "done", "revision": 3, "detail": ""}]
+    }
+    shown = client.ask("show", name="hello")["ok"]
+    assert shown["instances"][0]["pid"] == 9
+    assert shown["spec"]["run"]["script"] == "true"
+    assert [node["name"] for node in client.ask("nodes")["ok"]["nodes"]] == ["controller", "worker-1"]
+    assert client.ask("show", name="nobody")["error"] == {
+        "code": "not_found", "message": "no service is called 'nobody'; there are: hello"
+    }  # fmt: skip
+
+
+def test_commands_go_to_the_deployer_and_its_refusals_come_back(desk: Desk) -> None:
+    client = desk.client()
+    assert client.ask("scale", name="hello", replicas=3)["ok"] == {"service": "hello", "revision": 7}
+    assert desk.deployer.wait_for(Scale) == Scale("hello", 3)
+
+    def refuse(_: Any) -> Any:
+        raise Refused("conflict", "not now")
+
+    desk.deployer.answer = refuse
+    assert client.ask("restart", name="hello")["error"] == {"code": "conflict", "message": "not now"}
+
+
+def test_an_artifact_is_uploaded_in_pieces_and_deployed_only_when_it_is_whole(desk: Desk) -> None:
+    data = bytes(range(256)) * 100
+    sha = hashlib.sha256(data).hexdigest()
+    client = desk.client()
+    wanted = msgspec.to_builtins(spec())
+    assert client.ask("deploy", spec=wanted, artifact=sha, size=len(data))["error"]["code"] == "not_found"
+    assert client.ask("upload", artifact=sha, size=len(data), offset=0, data=data[:100])["ok"] == {"next": 100}
+    assert client.ask("upload", artifact=sha, size=len(data), offset=999, data=b"x")["ok"] == {"next": 100}
+    assert client.ask("upload", artifact=sha, size=len(data), offset=100, data=data[100:])["ok"] == {"next": len(data)}
+    assert client.ask("artifact", artifact=sha)["ok"]["has"] is True
+    assert "ok" in client.ask("deploy", spec=wanted, artifact=sha, size=len(data))
+    assert desk.deployer.wait_for(Deploy).spec == spec()
+    assert desk.node.ref("gateway").ask(ReadArtifact(sha, 10, 20), timeout=5) == data[10:30]
+
+
+def test_a_damaged_upload_is_refused(desk: Desk) -> None:
+    client = desk.client()
+    answer = client.ask("upload", artifact="0" * 64, size=3, offset=0, data=b"abc")
+    assert answer["error"]["code"] == "refused"
+    assert client.ask("artifact", artifact="0" * 64)["ok"]["has"] is False
+
+
+def test_events_are_a_stream_until_it_is_cancelled(desk: Desk) -> None:
+    client = desk.client()
+    client.send("events", 5, since=-10, follow=True)
+    assert client.receive() == {"id": 5, "ok": {"events": []}}
+    desk.node.ref("discovery").tell(Record("kind", "hello", "text"))
+    item = client.receive()
+    assert (item["id"], item["item"]["events"][0]["text"]) == (5, "text")
+    assert client.ask("cancel", id=5)["ok"] == {"cancelled": True}
+    desk.node.ref("discovery").ask(Record("kind", "hello", "unheard"), timeout=5)
+    assert client.ask("ping") == {"id": 1, "ok": {}}
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "said"),
+    [
+        ({"v": 1, "id": 3, "op": "fly"}, "unknown_op", "no operation is called 'fly'; there are: artifact, cancel"),
+        ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x", "replicas": 0}}, "bad_request", "`replicas`"),
+        ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x", "replicas": 10**6}}, "bad_request", "`replicas`"),
+        ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x"}}, "bad_request", "`replicas`"),
+        ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x", "replicas": 1, "to": 2}}, "bad_request", "`to`"),
+        ({"v": 1, "id": 3, "op": "show", "args": {"name": 7}}, "bad_request", "`name`"),
+        ({"v": 1, "id": 3, "op": "artifact", "args": {"artifact": "../../etc/passwd"}}, "bad_request", "`artifact`"),
+        ({"v": 1, "id": 3, "op": "logs", "args": {"id": "nobody"}}, "not_found", "no instance is called 'nobody'"),
+        ({"v": 2, "id": 3, "op": "ping"}, "bad_request", "not a request"),
+        ({"id": 3}, "bad_request", "not a request"),
+    ],
+)
+def test_a_wrong_request_is_told_what_is_wrong(desk: Desk, request_: Any, code: str, said: str) -> None:
+    client = desk.client()
+    client.socket.send(msgpack.packb(request_))
+    answer = client.receive()
+    assert answer["id"] == 3
+    assert answer["error"]["code"] == code
+    assert said in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("frame", [b"", b"\xc1", b"\xff" * 100, b"\x91" * 5000, b"GET / HTTP/1.1\r\n\r\n", b"\x93\x01"])
+def test_a_frame_that_is_no_request_is_refused_and_harms_nobody(desk: Desk, frame: bytes) -> None:
+    client = desk.client()
+    client.socket.send(frame)
+    assert client.receive()["error"]["code"] == "bad_request"
+    assert client.ask("ping") == {"id": 1, "ok": {}}
+    assert next(actor for actor in desk.node.snapshot() if actor.name == "gateway").restarts == 0
+
+
+def test_a_gateway_that_crashes_answers_at_the_same_address(desk: Desk) -> None:
+    client = desk.client()
+    assert client.ask("ping") == {"id": 1, "ok": {}}
+    desk.node.ref("gateway").tell(ReadArtifact(None, 0))  # type: ignore[arg-type]
+    eventually(lambda: next(actor for actor in desk.node.snapshot() if actor.name == "gateway").restarts == 1)
+    fresh = desk.client()
+    assert fresh.ask("ping") == {"id": 1, "ok": {}}
