@@ -158,10 +158,10 @@ class Balancer(Actor):
             elif kind == "worker":
                 _set(self._workers, name, entry.worker)
         assert self._proxy is not None
-        if not self._serving:
+        self._proxy.apply(routes(self._services.values(), self._instances.values(), self._workers))
+        if not self._serving:  # only now: with no routes everything would be unknown
             self._proxy.start()
             self._serving = True
-        self._proxy.apply(routes(self._services.values(), self._instances.values(), self._workers))
         if not self._looking and any(i.state == "draining" for i in self._instances.values()):
             self._looking = True
             self.after(DRAIN_LOOK, DrainDue())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 import msgpack
@@ -22,6 +22,7 @@ from tucano.actors.messages import balancer, deployer, discovery, node, operatio
 from tucano.actors.messages.gateway import (
     Answered,
     CollectDue,
+    Followed,
     Gathered,
     Loaded,
     ReadArtifact,
@@ -29,7 +30,7 @@ from tucano.actors.messages.gateway import (
     StreamsDue,
     WatchDue,
 )
-from tucano.actors.messages.model import Instance, Service, Worker
+from tucano.actors.messages.model import Event, Instance, Service, Worker
 from tucano.transport.door import Client, Door
 
 ASK = 10.0
@@ -42,8 +43,8 @@ COLLECT = 300.0
 """Seconds between two looks for artifacts that no revision needs."""
 
 _Inbox = (
-    Received | Answered | Gathered | ReadArtifact | discovery.Changed | discovery.Happened | Loaded | WatchDue
-    | StreamsDue | CollectDue | Down
+    Received | Answered | Gathered | Followed | ReadArtifact | discovery.Changed | discovery.Happened | Loaded
+    | WatchDue | StreamsDue | CollectDue | Down
 )  # fmt: skip
 
 
@@ -80,6 +81,7 @@ class Gateway(Actor):
         self._manager = self.address(manager)
         self._door: Door | None = None
         self._revision = -1
+        self._last_event = -1  # at first: only the last one, which nobody follows yet
         self._services: dict[str, Service] = {}
         self._instances: dict[str, Instance] = {}
         self._workers: dict[str, Worker] = {}
@@ -129,8 +131,10 @@ class Gateway(Actor):
                 elif revision > self._revision:
                     self.note(WatchDue())
             case discovery.Happened(events):
-                for client, identifier in self._streams:
-                    self._send(client, {"id": identifier, "item": {"events": msgspec.to_builtins(events)}})
+                self._happened(events)
+            case Followed(result):
+                if isinstance(result, discovery.Happened):  # if not, the record is down, and we shall be told
+                    self._happened(result.events)
             case StreamsDue():
                 self._streams = {s: heard for s, heard in self._streams.items() if self.now() - heard < STREAM}
                 self.after(STREAM / 4, StreamsDue())
@@ -213,7 +217,7 @@ class Gateway(Actor):
             case operations.Events(since, follow):
                 if follow:
                     self._streams[client, identifier] = self.now()
-                later(self._record, discovery.Follow(since, self.ref if follow else None))
+                later(self._record, discovery.Follow(since))
             case operations.Cancel(stream):
                 return {"cancelled": self._streams.pop((client, stream), None) is not None}
             case operations.Logs(wanted, offset, limit, build):
@@ -265,6 +269,15 @@ class Gateway(Actor):
             good = [answer for answer in answers if answer is not None and not isinstance(answer, Refused)]
             self._answer(client, identifier, op, views.gathered(op, good))
 
+    def _happened(self, events: Sequence[Event]) -> None:
+        """Pass events on to those who follow them."""
+        fresh = [event for event in events if event.seq > self._last_event]
+        if not fresh:
+            return
+        self._last_event = fresh[-1].seq
+        for client, identifier in self._streams:
+            self._send(client, {"id": identifier, "item": {"events": msgspec.to_builtins(fresh)}})
+
     # Artifacts.
 
     def _upload(self, upload: operations.Upload) -> dict[str, int]:
@@ -291,6 +304,7 @@ class Gateway(Actor):
             self.after(0.1, WatchDue())
             return
         self.watch(self._record)
+        self.pipe(self._record, discovery.Follow(self._last_event, self.ref), 5.0, Followed)
         self._revision = result.revision
         self._services, self._instances, self._workers = {}, {}, {}
         self._take(result.entries)

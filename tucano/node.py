@@ -52,7 +52,6 @@ class Options(argparse.Namespace):
     door: str
     door_fd: int | None
     http_fd: int | None
-    webhook: str
 
 
 def controller(options: Options, link: ZmqLink) -> list[Child]:
@@ -78,7 +77,7 @@ def controller(options: Options, link: ZmqLink) -> list[Child]:
     return [
         Child("node", Node),
         Child("discovery", Discovery, {"path": kept / "record.sqlite"}),
-        Child("notifier", Notifier, {"webhook": options.webhook}),
+        Child("notifier", Notifier, {"webhook": os.environ.get("TUCANO_WEBHOOK", "")}),
         Child("deployer", Deployer),
         Child("worker_mgr", WorkerMgr),
         Child("gateway", Gateway, {
@@ -203,7 +202,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--door", default="tcp://127.0.0.1:0", help="where clients come in (controller)")
     made.add_argument("--door-fd", type=int, help="a listening socket for clients, inherited (controller)")
     made.add_argument("--http-fd", type=int, help="the end users' listening socket, inherited (balancer)")
-    made.add_argument("--webhook", default="", help="URL that is told what people may want to know (controller)")
     return made
 
 

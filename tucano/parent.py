@@ -40,6 +40,10 @@ GRACE = 24 * 3600.0
 """Seconds that nodes have to stop: workers wait for their services, which have their own. A second signal cuts it."""
 
 
+WEBHOOK = "TUCANO_WEBHOOK"
+"""Environment variable with the URL that notices are posted to: it may hold a secret, so it is no argument."""
+
+
 class CannotStart(Exception):
     """The cluster cannot be started; its text says why and what to do."""
 
@@ -52,15 +56,13 @@ class Parent:
         workers: how many.
         http_port: for end users, 0 for any free one.
         zmq_port: for administrators, 0 for any free one.
-        webhook: URL that is told what people may want to know.
 
     """
 
-    def __init__(self, home: Home, workers: int, http_port: int, zmq_port: int, webhook: str = "") -> None:
+    def __init__(self, home: Home, workers: int, http_port: int, zmq_port: int) -> None:
         self._home = home
         self._workers = [f"worker-{number}" for number in range(1, workers + 1)]
         self._ports = (http_port, zmq_port)
-        self._webhook = webhook
         self._sockets: list[socket.socket] = []
         self._system: System | None = None
         self._changing = threading.Lock()
@@ -75,6 +77,9 @@ class Parent:
             CannotStart: a port or the home is in use.
 
         """
+        webhook = os.environ.get(WEBHOOK, "")
+        if webhook and not webhook.startswith(("http://", "https://")):
+            raise CannotStart(f"{WEBHOOK} must be an http:// or https:// URL; unset it for no webhook")
         try:
             self._lock = self._home.lock()
         except HomeInUse as error:
@@ -181,7 +186,7 @@ class Parent:
                 "controller", "controller", [bridge.fileno(), door.fileno(), http.fileno()],
                 "--bind", bridge_address, "--fd", str(bridge.fileno()),
                 "--door", f"tcp://127.0.0.1:{door.getsockname()[1]}", "--door-fd", str(door.fileno()),
-                "--http-fd", str(http.fileno()), "--webhook", self._webhook,
+                "--http-fd", str(http.fileno()),
             ),
             command(
                 "balancer", "balancer", [http.fileno()], "--controller", bridge_address,
@@ -219,7 +224,6 @@ def run(
     zmq_port: int = 0,
     *,
     lifeline: bool = False,
-    webhook: str = "",
     on_ready: Callable[[Running], None] | None = None,
 ) -> int:
     """Run a cluster in this process until it is told to stop: SIGTERM, SIGINT, or with `lifeline` the end of stdin.
@@ -231,7 +235,7 @@ def run(
         CannotStart: see `Parent`.
 
     """
-    parent = Parent(home, workers, http_port, zmq_port, webhook)
+    parent = Parent(home, workers, http_port, zmq_port)
 
     def on_signal(*_: object) -> None:
         if parent.stop.is_set():
@@ -296,15 +300,12 @@ def main() -> None:
     made.add_argument("--workers", type=int, default=2)
     made.add_argument("--port", type=int, default=0, help="for end users' HTTP; 0: any free one")
     made.add_argument("--zmq-port", type=int, default=0, help="for administrators' ZeroMQ; 0: any free one")
-    made.add_argument("--webhook", default="", help="URL that is told what people may want to know")
     made.add_argument("--lifeline", action="store_true", help="stop when standard input ends")
     options = made.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     home = Home(options.home) if options.home else Home.default()
     try:
-        status = run(
-            home, options.workers, options.port, options.zmq_port, lifeline=options.lifeline, webhook=options.webhook
-        )
+        status = run(home, options.workers, options.port, options.zmq_port, lifeline=options.lifeline)
     except CannotStart as error:
         print(f"tucano: {error}", file=sys.stderr)
         status = 1

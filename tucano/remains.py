@@ -7,7 +7,7 @@ import contextlib
 import msgspec
 import psutil
 
-from tucano.actors.process import Process, kill_session, present
+from tucano.actors.process import Process, find, kill_session, session
 from tucano.actors.records import Record
 from tucano.home import Home
 
@@ -44,9 +44,14 @@ def services(home: Home, worker: str = "*") -> list[Process]:
     for path in home.worker(worker).parent.glob(f"{worker}/instances/*.json"):
         with contextlib.suppress(msgspec.DecodeError, OSError):  # damaged or just removed: nothing to be known from it
             record = msgspec.json.decode(path.read_bytes(), type=Record)
-            if record.process is not None and present(record.process):
+            if record.process is not None and _lives(record.process):
                 found.append(record.process)
     return found
+
+
+def _lives(process: Process) -> bool:
+    """Whether anything of its session lives; a pid that is somebody else's by now is none of it."""
+    return find(process.pid) in (process, None) and bool(session(process.pid))
 
 
 def end_services(home: Home, worker: str = "*") -> list[int]:

@@ -47,7 +47,7 @@ def alive(home: Home) -> list[Left]:
             found.append(Left(line[line.index("--name") + 1], node.pid))
         except (psutil.Error, ValueError):
             continue  # it has just ended
-    return sorted(found) + [Left("a service", one.pid) for one in _services(home)]
+    return sorted(found) + [Left("a service", one.pid) for one in remains.services(home)]
 
 
 def stop(home: Home, running: Running, timeout: float, tell: Callable[[list[Left]], None] | None = None) -> bool:
@@ -90,7 +90,7 @@ def clear(home: Home, grace: float = GRACE) -> list[Left]:
     """
     found = alive(home)
     remains.end_nodes(home)
-    services = _services(home)
+    services = remains.services(home)
     for one in services:
         process.send(one.pid, signal.SIGTERM, group=True)
     deadline = time.monotonic() + grace
@@ -99,11 +99,6 @@ def clear(home: Home, grace: float = GRACE) -> list[Left]:
     for one in services:
         process.kill_session(one.pid)
     return found
-
-
-def _services(home: Home) -> list[process.Process]:
-    """Services of which something lives; one that has ended and that nobody buries is none."""
-    return [one for one in remains.services(home) if process.session(one.pid)]
 
 
 def tail(path: Path, lines: int = 20, since: int = 0) -> str:

@@ -1,14 +1,14 @@
 """The actor kernel: Pykka with supervision, watches, timers, bounded mailboxes and refs that reach other nodes."""
 
 from tucano.actors.kernel.actor import Actor, Down
-from tucano.actors.kernel.cell import Child
+from tucano.actors.kernel.cell import ActorInfo, Child
 from tucano.actors.kernel.clock import Clock, SystemClock
 from tucano.actors.kernel.errors import Refused, TimedOut
 from tucano.actors.kernel.message import Message
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
 from tucano.actors.kernel.restart import Law
-from tucano.actors.kernel.system import ActorInfo, System
+from tucano.actors.kernel.system import System
 from tucano.actors.kernel.timers import Timer
 from tucano.actors.kernel.tree import StartChild, StopChild, Tree
 

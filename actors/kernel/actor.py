@@ -186,7 +186,7 @@ class Actor(pykka.ThreadingActor):
             return None
         cell = self._cell
         self._envelope = message
-        started = cell.begin()
+        cell.begin()
         try:
             answer = self.receive(message.body)
         except Refused as refused:
@@ -205,7 +205,7 @@ class Actor(pykka.ThreadingActor):
                 message.reply.answer(answer)
         finally:
             self._envelope = None
-            cell.end(started)
+            cell.end()
         return None
 
     def receive_control(self, message: Any) -> Any:

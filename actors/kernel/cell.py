@@ -11,6 +11,7 @@ from pykka.messages import _ActorStop
 
 from tucano.actors.kernel.actor import Actor, birth, not_understood
 from tucano.actors.kernel.mailbox import Envelope, Mailbox
+from tucano.actors.kernel.message import Message
 from tucano.actors.kernel.timers import Timer
 
 if TYPE_CHECKING:
@@ -56,6 +57,37 @@ class ChildEnded:
     name: str
     incarnation: int
     crash: BaseException | None
+
+
+class ActorInfo(Message, frozen=True):
+    """One actor as `tucano ps` shows it.
+
+    Attributes:
+        name: in its node.
+        parent: name of its tree, empty for the root.
+        kind: class name.
+        phase: down, starting, up, stopping or gone.
+        depth: messages that wait.
+        high_water: most messages that ever waited.
+        handled: messages handled, over all incarnations.
+        refused: messages refused because the mailbox was full.
+        restarts: times that the tree restarted it.
+        busy: seconds that it has been at the present message.
+        last_crash: the traceback, empty if it never crashed.
+
+    """
+
+    name: str
+    parent: str
+    kind: str
+    phase: str
+    depth: int
+    high_water: int
+    handled: int
+    refused: int
+    restarts: int
+    busy: float
+    last_crash: str
 
 
 class Cell:
@@ -120,6 +152,23 @@ class Cell:
         self.system.forget(self, why)
         self.mailbox.close()
 
+    def info(self) -> ActorInfo:
+        """The present state."""
+        busy = self.busy_since
+        return ActorInfo(
+            self.name,
+            self.parent,
+            self.child.actor.__name__,
+            self.phase,
+            self.mailbox.depth(),
+            self.mailbox.high_water,
+            self.handled,
+            self.mailbox.refused,
+            self.restarts,
+            0.0 if busy is None else max(0.0, self.system.clock.now() - busy),
+            self.last_crash,
+        )
+
     # What the incarnation reports, in its own thread.
 
     def started(self, incarnation: int) -> None:
@@ -136,14 +185,12 @@ class Cell:
             self.system.happened("actor_crashed", self.name, repr(crash), self.last_crash)
         self._tell_tree(ChildEnded(self.name, incarnation, crash))
 
-    def begin(self) -> float:
+    def begin(self) -> None:
         """A message is being handled."""
-        self.busy_since = now = self.system.clock.now()
-        return now
+        self.busy_since = self.system.clock.now()
 
-    def end(self, started: float) -> None:
+    def end(self) -> None:
         """It has been handled, or has crashed its handler."""
-        del started
         self.handled += 1
         self.busy_since = None
 

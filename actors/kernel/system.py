@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from tucano.actors.kernel.actor import Actor, Down, Fenced, current_actor
-from tucano.actors.kernel.cell import Cell, Child
+from tucano.actors.kernel.actor import Down, Fenced, current_actor
+from tucano.actors.kernel.cell import ActorInfo, Cell, Child, ChildEnded, ChildUp
 from tucano.actors.kernel.clock import Clock, SystemClock
 from tucano.actors.kernel.errors import (
     MAILBOX_FULL,
@@ -23,47 +23,17 @@ from tucano.actors.kernel.errors import (
     refusal,
 )
 from tucano.actors.kernel.mailbox import Envelope
-from tucano.actors.kernel.message import Codec, Message
+from tucano.actors.kernel.message import Codec
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
 from tucano.actors.kernel.timers import ThreadTimers, Timers
 from tucano.actors.kernel.tree import Tree
+from tucano.actors.kernel.watches import Watches
 from tucano.transport.link import Kind, Letter, Link
 
 log = logging.getLogger("tucano.kernel")
 
 ROOT = "root"
-
-
-class ActorInfo(Message, frozen=True):
-    """One actor as `tucano ps` shows it.
-
-    Attributes:
-        name: in its node.
-        parent: name of its tree, empty for the root.
-        kind: class name.
-        phase: down, starting, up, stopping or gone.
-        depth: messages that wait.
-        high_water: most messages that ever waited.
-        handled: messages handled, over all incarnations.
-        refused: messages refused because the mailbox was full.
-        restarts: times that the tree restarted it.
-        busy: seconds that it has been at the present message.
-        last_crash: the traceback, empty if it never crashed.
-
-    """
-
-    name: str
-    parent: str
-    kind: str
-    phase: str
-    depth: int
-    high_water: int
-    handled: int
-    refused: int
-    restarts: int
-    busy: float
-    last_crash: str
 
 
 class System:
@@ -99,9 +69,7 @@ class System:
         self._cells: dict[str, Cell] = {}
         self._pending: dict[int, tuple[str, Reply]] = {}  # asks to other nodes, by id
         self._ids = itertools.count(1)
-        self._watching: dict[str, set[tuple[str, str]]] = {}  # other node -> (watcher here, name there)
-        self._watched: dict[str, set[str]] = {}  # name here -> addresses of its watchers
-        self._watch_lock = threading.Lock()
+        self._watches = Watches()
         if link is not None:
             link.start(self)
 
@@ -139,26 +107,7 @@ class System:
 
     def snapshot(self) -> list[ActorInfo]:
         """All actors, parents before children."""
-        now = self.clock.now()
-        infos = []
-        for cell in list(self._cells.values()):
-            busy = cell.busy_since
-            infos.append(
-                ActorInfo(
-                    cell.name,
-                    cell.parent,
-                    cell.child.actor.__name__,
-                    cell.phase,
-                    cell.mailbox.depth(),
-                    cell.mailbox.high_water,
-                    cell.handled,
-                    cell.mailbox.refused,
-                    cell.restarts,
-                    0.0 if busy is None else max(0.0, now - busy),
-                    cell.last_crash,
-                )
-            )
-        return infos
+        return [cell.info() for cell in list(self._cells.values())]
 
     def cell(self, child: Child, parent: str, tell_tree: Callable[[Any], None]) -> Cell:
         """Make the place for a child; for trees.
@@ -262,50 +211,45 @@ class System:
         """See `Actor.watch`."""
         if ref.node == self.node:
             if ref.name in self._cells:
-                with self._watch_lock:
-                    self._watched.setdefault(ref.name, set()).add(f"{self.node}/{watcher}")
+                self._watches.here(ref.name, f"{self.node}/{watcher}")
             else:
                 self._tell_down(watcher, Down(ref.address, "not_found"))
             return
-        with self._watch_lock:
-            self._watching.setdefault(ref.node, set()).add((watcher, ref.name))
-        if not self.is_alive(ref) or not self._send(ref.node, Letter(Kind.WATCH, ref.name, f"{self.node}/{watcher}")):
+        self._watches.there(ref.node, watcher, ref.name)
+        letter = Letter(Kind.WATCH, ref.name, f"{self.node}/{watcher}")
+        if not self.is_alive(ref) or not self._send(ref.node, letter):
             self._lost(ref.node, watcher, ref.name, Down(ref.address, "node_silent"))
 
     def unwatch(self, watcher: str, ref: Ref) -> None:
         """See `Actor.unwatch`."""
-        with self._watch_lock:
-            if ref.node == self.node:
-                self._watched.get(ref.name, set()).discard(f"{self.node}/{watcher}")
-                return
-            self._watching.get(ref.node, set()).discard((watcher, ref.name))
-        self._send(ref.node, Letter(Kind.UNWATCH, ref.name, f"{self.node}/{watcher}"))
+        if ref.node == self.node:
+            self._watches.not_here(ref.name, f"{self.node}/{watcher}")
+        elif self._watches.not_there(ref.node, watcher, ref.name):
+            self._send(ref.node, Letter(Kind.UNWATCH, ref.name, f"{self.node}/{watcher}"))
 
     def down(self, name: str, why: str, detail: str) -> None:
         """An incarnation of a name has ended; for trees and cells."""
-        with self._watch_lock:
-            watchers = self._watched.pop(name, set())
         news = Down(f"{self.node}/{name}", why, detail)
-        for address in watchers:
+        for address in self._watches.ended(name):
             node, _, watcher = address.partition("/")
             if node == self.node:
                 self._tell_down(watcher, news)
             else:
-                tag, body = self._codec.encode(news)
-                self._send(node, Letter(Kind.DOWN, watcher, news.who, 0, 0, tag, msgspec.Raw(body)))
+                self._send_down(node, watcher, news)
 
     def _lost(self, node: str, watcher: str, name: str, news: Down) -> None:
         """Tell a watcher here of an actor elsewhere, unless it has been told."""
-        with self._watch_lock:
-            known = (watcher, name) in self._watching.get(node, set())
-            self._watching.get(node, set()).discard((watcher, name))
-        if known:
+        if self._watches.not_there(node, watcher, name):
             self._tell_down(watcher, news)
 
     def _tell_down(self, watcher: str, news: Down) -> None:
         cell = self._cells.get(watcher)
         if cell is not None:
             cell.mailbox.put_note(Envelope(news))
+
+    def _send_down(self, node: str, watcher: str, news: Down) -> None:
+        tag, body = self._codec.encode(news)
+        self._send(node, Letter(Kind.DOWN, watcher, news.who, 0, 0, tag, msgspec.Raw(body)))
 
     # Receiving: called in the link's thread.
 
@@ -331,11 +275,7 @@ class System:
         for identifier, (to, _) in list(self._pending.items()):
             if to == node:
                 self._settle(identifier, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
-        with self._watch_lock:
-            watches = list(self._watching.get(node, ()))
-            for watchers in self._watched.values():
-                watchers -= {address for address in watchers if address.startswith(f"{node}/")}
-        for watcher, name in watches:
+        for watcher, name in self._watches.gone(node):
             self._lost(node, watcher, name, Down(f"{node}/{name}", "node_silent", why))
 
     def _letter(self, node: str, letter: Letter) -> None:
@@ -352,16 +292,13 @@ class System:
                 code, detail = msgspec.msgpack.decode(letter.body, type=tuple[str, str])
                 self._settle(letter.id, refusal(code, detail))
             case Kind.WATCH:
-                if letter.to not in self._cells:
-                    tag, raw = self._codec.encode(Down(f"{self.node}/{letter.to}", "not_found"))
-                    name = letter.sender.partition("/")[2]
-                    self._send(node, Letter(Kind.DOWN, name, f"{self.node}/{letter.to}", 0, 0, tag, msgspec.Raw(raw)))
+                if letter.to in self._cells:
+                    self._watches.here(letter.to, letter.sender)
                 else:
-                    with self._watch_lock:
-                        self._watched.setdefault(letter.to, set()).add(letter.sender)
+                    news = Down(f"{self.node}/{letter.to}", "not_found")
+                    self._send_down(node, letter.sender.partition("/")[2], news)
             case Kind.UNWATCH:
-                with self._watch_lock:
-                    self._watched.get(letter.to, set()).discard(letter.sender)
+                self._watches.not_here(letter.to, letter.sender)
             case Kind.DOWN:
                 news = self._codec.decode(letter.tag, letter.body)
                 if isinstance(news, Down):
@@ -394,13 +331,13 @@ class System:
             return self.ref(value)
         raise ValueError(f"{value!r} is no {kind.__name__}")
 
-    def _root_news(self, news: Any) -> None:
-        crash = getattr(news, "crash", None)
+    def _root_news(self, news: ChildUp | ChildEnded) -> None:
+        """What the root tree would tell its own tree, if it had one."""
         root = self._cells[ROOT]
-        if type(news).__name__ == "ChildUp":
+        if isinstance(news, ChildUp):
             root.phase = "up"
             return
-        self.gave_up = crash
+        self.gave_up = news.crash
         root.phase = "down"
         self.ended.set()
 
@@ -410,6 +347,3 @@ def _hand_over(reply: Reply, value: Any) -> None:
         reply.refuse(value)
     else:
         reply.answer(value)
-
-
-__all__ = ["Actor", "ActorInfo", "System"]

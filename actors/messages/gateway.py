@@ -47,6 +47,12 @@ class Loaded(Message, frozen=True):
     result: Any
 
 
+class Followed(Message, frozen=True):
+    """Note to self: the record's answer to our following its events, or a `Refused`."""
+
+    result: Any
+
+
 class WatchDue(Message, frozen=True):
     """Note to self: (again) ask the record for all that is in it."""
 

@@ -202,3 +202,13 @@ def test_a_gateway_that_crashes_answers_at_the_same_address(desk: Desk) -> None:
     eventually(lambda: next(actor for actor in desk.node.snapshot() if actor.name == "gateway").restarts == 1)
     fresh = desk.client()
     assert fresh.ask("ping") == {"id": 1, "ok": {}}
+
+
+def test_a_stream_goes_on_when_the_record_has_crashed(desk: Desk) -> None:
+    client = desk.client()
+    client.send("events", 5, since=-10, follow=True)
+    assert client.receive() == {"id": 5, "ok": {"events": []}}
+    desk.node.ref("discovery").tell(Put("service/hello", service=object()))  # type: ignore[arg-type]
+    eventually(lambda: next(actor for actor in desk.node.snapshot() if actor.name == "discovery").restarts == 1)
+    desk.node.ref("discovery").tell(Record("kind", "hello", "afterwards"))
+    assert client.receive()["item"]["events"][0]["text"] == "afterwards"
