@@ -27,7 +27,7 @@ from tucano.actors.messages.balancer import (
 )
 from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.proxy import Proxy
-from tucano.actors.routing import routes
+from tucano.actors.pure.routing import routes
 
 RETRY = 0.1
 """Seconds between two attempts to reach the record."""

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, assert_never
 
-from tucano.actors import artifact, logs, workspace
-from tucano.actors.download import BadArtifact, Download
-from tucano.actors.exits import EXITS
+from tucano.actors.disk import artifact, logs, workspace
+from tucano.actors.disk.download import BadArtifact, Download
 from tucano.actors.kernel import Actor, Refused, Reply
 from tucano.actors.messages import builder, gateway
-from tucano.actors.process import Process, environment, in_words, spawn
+from tucano.actors.proc.exits import EXITS
+from tucano.actors.proc.process import Process, environment, in_words, spawn
 
 log = logging.getLogger("tucano.builder")
 

@@ -13,8 +13,6 @@ from typing import assert_never
 
 import msgspec
 
-from tucano.actors import rollout
-from tucano.actors.instance import ACTIVE, reported
 from tucano.actors.kernel import Actor, Down, Law, Refused, Reply
 from tucano.actors.kernel.restart import GiveUp, History, crashed
 from tucano.actors.messages import discovery, notifier, supervisor
@@ -32,7 +30,9 @@ from tucano.actors.messages.deployer import (
     Written,
 )
 from tucano.actors.messages.model import Instance, Revision, Service, Worker
-from tucano.actors.placement import place
+from tucano.actors.pure import rollout
+from tucano.actors.pure.instance import ACTIVE, reported
+from tucano.actors.pure.placement import place
 
 TICK = 1.0
 """Seconds between two comparisons when nothing happens."""

@@ -7,6 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import assert_never
 
+from tucano.actors.disk.store import KEEP_EVENTS, Store, StoreError
 from tucano.actors.kernel import Actor, Down, Ref, Refused
 from tucano.actors.messages.discovery import (
     Changed,
@@ -22,7 +23,6 @@ from tucano.actors.messages.discovery import (
     Watch,
 )
 from tucano.actors.messages.model import Event
-from tucano.actors.store import KEEP_EVENTS, Store, StoreError
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,8 @@ from typing import Any, assert_never
 import msgpack
 import msgspec
 
-from tucano.actors import views
-from tucano.actors.artifact import ArtifactError
-from tucano.actors.artifact_store import Store
+from tucano.actors.disk.artifact import ArtifactError
+from tucano.actors.disk.artifact_store import Store
 from tucano.actors.kernel import Actor, Down, Refused
 from tucano.actors.messages import balancer, deployer, discovery, node, operations, supervisor, worker_mgr
 from tucano.actors.messages.gateway import (
@@ -31,6 +30,7 @@ from tucano.actors.messages.gateway import (
     WatchDue,
 )
 from tucano.actors.messages.model import Event, Instance, Service, Worker
+from tucano.actors.pure import views
 from tucano.transport.door import Client, Door
 
 ASK = 10.0

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from tucano.actors.exits import EXITS
 from tucano.actors.kernel import Actor, Law, Reply
 from tucano.actors.kernel.restart import GiveUp, History, crashed
 from tucano.actors.messages.keeper import NodeEnded, StartDue, StopNode
-from tucano.actors.process import Process, find, in_words
+from tucano.actors.proc.exits import EXITS
+from tucano.actors.proc.process import Process, find, in_words
 
 log = logging.getLogger(__name__)
 

@@ -13,16 +13,17 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from tucano.actors import lifecycle, logs
-from tucano.actors.exits import EXITS
-from tucano.actors.health import CHECKS, Answer, Check, Target
+from tucano.actors.disk import logs
+from tucano.actors.disk.records import Record, Records
 from tucano.actors.kernel import Actor, Refused
-from tucano.actors.lifecycle import Life
 from tucano.actors.messages import runner, supervisor
 from tucano.actors.messages.model import State
-from tucano.actors.ports import PORTS
-from tucano.actors.process import Process, environment, in_words, kill_orphans, present, spawn, started_for
-from tucano.actors.records import Record, Records
+from tucano.actors.proc.exits import EXITS
+from tucano.actors.proc.health import CHECKS, Answer, Check, Target
+from tucano.actors.proc.ports import PORTS
+from tucano.actors.proc.process import Process, environment, in_words, kill_orphans, present, spawn, started_for
+from tucano.actors.pure import lifecycle
+from tucano.actors.pure.lifecycle import Life
 
 log = logging.getLogger("tucano.runner")
 

@@ -22,13 +22,13 @@ from typing import Any, Final, assert_never
 import msgspec
 import psutil
 
-from tucano.actors import logs, workspace
+from tucano.actors.disk import logs, workspace
+from tucano.actors.disk.records import Record, Records
 from tucano.actors.kernel import Actor, Child, Down, Ref, Refused, Reply, StartChild, StopChild
 from tucano.actors.messages import builder, collector, runner, supervisor, worker_mgr
 from tucano.actors.messages.model import Instance, State
-from tucano.actors.process import environment, kill_session, present, started_for
-from tucano.actors.records import Record, Records
-from tucano.actors.roster import Entry, Roster
+from tucano.actors.proc.process import environment, kill_session, present, started_for
+from tucano.actors.pure.roster import Entry, Roster
 from tucano.actors.runner import Runner
 
 log = logging.getLogger("tucano.supervisor")

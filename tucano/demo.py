@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from tucano import render
-from tucano.actors import process
+from tucano.actors.proc import process
 from tucano.client.answers import InstanceInfo, Progress, ServiceDetail
 from tucano.client.failures import ClientError
 from tucano.home import Home, is_process

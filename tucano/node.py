@@ -56,9 +56,9 @@ class Options(argparse.Namespace):
 
 def controller(options: Options, link: ZmqLink) -> list[Child]:
     """The controller: the record first, since the others live by it; the door last."""
-    from tucano.actors.artifact_store import Store
     from tucano.actors.deployer import Deployer
     from tucano.actors.discovery import Discovery
+    from tucano.actors.disk.artifact_store import Store
     from tucano.actors.gateway import Gateway
     from tucano.actors.notifier import Notifier
     from tucano.actors.worker_mgr import WorkerMgr

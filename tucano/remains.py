@@ -7,8 +7,8 @@ import contextlib
 import msgspec
 import psutil
 
-from tucano.actors.process import Process, find, kill_session, session
-from tucano.actors.records import Record
+from tucano.actors.disk.records import Record
+from tucano.actors.proc.process import Process, find, kill_session, session
 from tucano.home import Home
 
 

@@ -13,7 +13,7 @@ import msgspec
 import psutil
 
 from tucano import remains
-from tucano.actors import process
+from tucano.actors.proc import process
 from tucano.home import Home, Running, is_process
 
 PAUSE = 0.02

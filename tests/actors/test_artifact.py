@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tucano.actors import artifact, artifact_tree
-from tucano.actors.artifact import ArtifactError, pack, sha256_of, unpack
+from tucano.actors.disk import artifact, artifact_tree
+from tucano.actors.disk.artifact import ArtifactError, pack, sha256_of, unpack
 
 Files = dict[str, str]
 

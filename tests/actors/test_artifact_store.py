@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tucano.actors import artifact_store
-from tucano.actors.artifact_store import Store
-from tucano.actors.artifact_tree import MAX_PACKED, ArtifactError
+from tucano.actors.disk import artifact_store
+from tucano.actors.disk.artifact_store import Store
+from tucano.actors.disk.artifact_tree import MAX_PACKED, ArtifactError
 
 CONTENT = bytes(range(256)) * 40
 SHA = hashlib.sha256(CONTENT).hexdigest()

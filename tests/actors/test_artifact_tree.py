@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.actors.test_artifact import grow, packed
-from tucano.actors import artifact_tree
-from tucano.actors.artifact import ArtifactError, pack
+from tucano.actors.disk import artifact_tree
+from tucano.actors.disk.artifact import ArtifactError, pack
 
 
 def test_what_never_belongs_is_left_out_at_any_depth(tmp_path: Path) -> None:

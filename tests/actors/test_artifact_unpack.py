@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tucano.actors import artifact
-from tucano.actors.artifact import ArtifactError, unpack
+from tucano.actors.disk import artifact
+from tucano.actors.disk.artifact import ArtifactError, unpack
 
 FILE, DIR, LINK, HARD = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 

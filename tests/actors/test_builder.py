@@ -14,8 +14,8 @@ from tests.actors import worker_kit
 from tests.actors.worker_kit import FAST, Shelf, busy_threads, strays
 from tests.helpers import eventually
 from tucano.actors import builder as builder_module
-from tucano.actors.artifact import Artifact
 from tucano.actors.builder import Builder
+from tucano.actors.disk.artifact import Artifact
 from tucano.actors.kernel import Child, Refused, System
 from tucano.actors.messages.builder import Abandon, Collect, Made, Make
 from tucano.actors.messages.model import Build

@@ -17,7 +17,7 @@ from tests.actors.builders import instance, service, spec, worker
 from tests.actors.probe import Probe
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
-from tucano.actors.artifact_store import Store
+from tucano.actors.disk.artifact_store import Store
 from tucano.actors.gateway import Gateway
 from tucano.actors.kernel import Child, Refused, System
 from tucano.actors.messages.deployer import Accepted, Deploy, Scale

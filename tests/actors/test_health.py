@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.helpers import eventually
-from tucano.actors.health import MAX_HEAD, Answer, Checks, Target
+from tucano.actors.proc.health import MAX_HEAD, Answer, Checks, Target
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 
 from tests.actors.builders import instance
-from tucano.actors.instance import ACTIVE, ENDING, FOLLOWS, REPORTED, reported
 from tucano.actors.messages.model import State
+from tucano.actors.pure.instance import ACTIVE, ENDING, FOLLOWS, REPORTED, reported
 
 
 @pytest.mark.parametrize("known", get_args(State))

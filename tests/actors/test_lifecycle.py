@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from tucano.actors import lifecycle
-from tucano.actors.lifecycle import Again, Failed, Life
+from tucano.actors.pure import lifecycle
+from tucano.actors.pure.lifecycle import Again, Failed, Life
 
 
 def half() -> float:

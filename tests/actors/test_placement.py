@@ -5,7 +5,7 @@ from collections import Counter
 
 from tests.actors.builders import instance, worker
 from tucano.actors.messages.model import Instance
-from tucano.actors.placement import place
+from tucano.actors.pure.placement import place
 
 
 def test_replicas_spread_over_workers() -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import eventually
-from tucano.actors import process
-from tucano.actors.exits import Exits
-from tucano.actors.process import Process, environment, find, in_words, present, session, spawn
+from tucano.actors.proc import process
+from tucano.actors.proc.exits import Exits
+from tucano.actors.proc.process import Process, environment, find, in_words, present, session, spawn
 
 ENV = environment(os.environ)
 

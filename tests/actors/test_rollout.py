@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.actors.builders import instance, revision, service
-from tucano.actors.instance import ACTIVE
 from tucano.actors.messages.model import Instance, Service
-from tucano.actors.rollout import Create, Drain, Fail, Finish, Forget, Stop, deployed, failed, plan, surge
+from tucano.actors.pure.instance import ACTIVE
+from tucano.actors.pure.rollout import Create, Drain, Fail, Finish, Forget, Stop, deployed, failed, plan, surge
 
 
 def kinds(steps: list[Any]) -> list[str]:

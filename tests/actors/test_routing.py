@@ -5,7 +5,7 @@ import pytest
 from tests.actors.builders import instance, revision, service, worker
 from tucano.actors.messages.model import Instance, Service
 from tucano.actors.proxy import Target
-from tucano.actors.routing import routes
+from tucano.actors.pure.routing import routes
 
 WORKERS = {"worker-1": worker(), "worker-2": worker("worker-2", "silent")}
 

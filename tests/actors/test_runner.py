@@ -11,10 +11,11 @@ import pytest
 from tests.actors import worker_kit
 from tests.actors.worker_kit import SERVER, Worker, get
 from tests.helpers import eventually
-from tucano.actors import lifecycle, logs
+from tucano.actors.disk import logs
 from tucano.actors.messages import runner, supervisor
 from tucano.actors.messages.model import Health
-from tucano.actors.process import session
+from tucano.actors.proc.process import session
+from tucano.actors.pure import lifecycle
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pytest
 from tests.actors import worker_kit
 from tests.actors.worker_kit import SERVER, Worker, get
 from tests.helpers import eventually
+from tucano.actors.disk.records import Records
 from tucano.actors.kernel import Refused, StopChild
 from tucano.actors.messages import builder, collector, supervisor, worker_mgr
-from tucano.actors.process import find, present
-from tucano.actors.records import Records
+from tucano.actors.proc.process import find, present
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers import eventually
-from tucano.actors import artifact
 from tucano.actors.builder import Builder
 from tucano.actors.collector import Collector
+from tucano.actors.disk import artifact
 from tucano.actors.kernel import Actor, Child, Law, Refused, System, Tree
 from tucano.actors.messages import gateway, supervisor, worker_mgr
 from tucano.actors.messages.model import Build, Health, Instance, Run, Spec

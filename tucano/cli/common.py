@@ -86,7 +86,7 @@ def complain(error: Exception) -> int:
         The exit status.
 
     """
-    from tucano.actors.artifact_tree import ArtifactError
+    from tucano.actors.disk.artifact_tree import ArtifactError
     from tucano.client.failures import ClientError, NoCluster
     from tucano.home import HomeInUse
     from tucano.spec import SpecError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tucano import spec
-from tucano.actors import artifact
+from tucano.actors.disk import artifact
 from tucano.client.answers import Accepted, OnProgress, Progress
 from tucano.client.failures import ClusterError
 from tucano.client.waiting import tell_nobody

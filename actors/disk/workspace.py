@@ -22,9 +22,9 @@ from typing import Any
 
 import msgspec
 
+from tucano.actors.disk.records import sync_directory
 from tucano.actors.messages.model import Build
-from tucano.actors.process import Process, kill_session, present
-from tucano.actors.records import sync_directory
+from tucano.actors.proc.process import Process, kill_session, present
 
 
 def key(artifact: str, build: Build, path: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tucano.actors.disk.records import Record
 from tucano.actors.messages.model import Instance, State
-from tucano.actors.records import Record
 
 
 class Entry:

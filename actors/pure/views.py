@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from tucano.actors.instance import ACTIVE
 from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.messages.worker_mgr import AllMetrics
+from tucano.actors.pure.instance import ACTIVE
 
 
 def line(service: Service, instances: Iterable[Instance]) -> dict[str, Any]:

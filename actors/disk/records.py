@@ -15,7 +15,7 @@ import msgspec
 from tucano.actors.kernel import Refused
 from tucano.actors.messages import supervisor
 from tucano.actors.messages.model import Instance
-from tucano.actors.process import Process
+from tucano.actors.proc.process import Process
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 

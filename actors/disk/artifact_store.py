@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from tucano.actors.artifact_tree import MAX_PACKED, ArtifactError, mib
+from tucano.actors.disk.artifact_tree import MAX_PACKED, ArtifactError, mib
 
 MAX_CHUNK = 4 << 20
 """Bytes that one `read` gives at most."""

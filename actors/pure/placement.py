@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from tucano.actors.instance import ACTIVE
 from tucano.actors.messages.model import Instance, Worker
+from tucano.actors.pure.instance import ACTIVE
 
 
 def place(

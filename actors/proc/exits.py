@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tucano.actors.process import Process, kill_orphans, kill_session, present, send, session
+from tucano.actors.proc.process import Process, kill_orphans, kill_session, present, send, session
 
 log = logging.getLogger("tucano.exits")
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from tucano.actors.instance import ACTIVE
 from tucano.actors.messages.model import Instance, Revision, Service
+from tucano.actors.pure.instance import ACTIVE
 
 
 class Create(NamedTuple):

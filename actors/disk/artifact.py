@@ -24,8 +24,8 @@ from typing import IO, BinaryIO, cast
 
 import msgspec
 
-from tucano.actors import artifact_tree as tree
-from tucano.actors.artifact_tree import MAX_FILES, MAX_PACKED, MAX_UNPACKED, ArtifactError
+from tucano.actors.disk import artifact_tree as tree
+from tucano.actors.disk.artifact_tree import MAX_FILES, MAX_PACKED, MAX_UNPACKED, ArtifactError
 from tucano.actors.messages import model
 
 __all__ = ["MAX_FILES", "MAX_PACKED", "MAX_UNPACKED", "Artifact", "ArtifactError", "pack", "sha256_of", "unpack"]
