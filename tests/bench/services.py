@@ -29,7 +29,7 @@ from tests.bench.table import Row
 from tests.proc.kit import APP, write
 from tucano.local import Cluster
 
-ROUNDS = 7
+ROUNDS = 5
 BIN = Path(sys.executable).parent
 TOML = '[service]\nname = "hello"\n[run]\nscript = "exec {python} app.py"\n[health]\nhttp = "/"\n'
 
@@ -165,7 +165,7 @@ TUCANO_INSTANCE=x
     tell = [str(BIN / "circusctl"), "--endpoint", f"tcp://127.0.0.1:{control}"]
     with _daemon([str(BIN / "circusd"), str(config)], folder):
         _until(lambda: subprocess.run([*tell, "status"], capture_output=True, check=False).returncode == 0)
-        yield lambda: _supervised([*tell, "start", "hello"], [*tell, "stop", "hello"], port)
+        yield lambda: _supervised([*tell, "start", "hello"], [*tell, "stop", "hello", "--waiting"], port)
 
 
 @contextlib.contextmanager
@@ -176,7 +176,11 @@ def _daemon(command: list[str], folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:  # Circus at times waits for a watcher that it has stopped
+            process.kill()
+            process.wait()
 
 
 def _supervised(start: list[str], stop: list[str], port: int) -> Measured:
