@@ -219,6 +219,8 @@ class ZmqLink:
                 except BadFrame as error:
                     self.refused += 1
                     log.warning("refused a frame: %s", error)
+                except Exception:  # a receiver's bug must not make the node deaf
+                    log.exception("a frame could not be delivered")
 
     def _frame(self, parts: list[bytes]) -> None:
         if len(parts) != 2:

@@ -258,6 +258,8 @@ class System:
         for letter in batch:
             try:
                 self._letter(node, letter)
+            except msgspec.DecodeError as error:
+                log.warning("refused a malformed letter from %s for %s: %s", node, letter.to, error)
             except Refused as refused:
                 log.warning("refused a letter from %s for %s: %s", node, letter.to, refused)
                 if letter.kind == Kind.ASK:

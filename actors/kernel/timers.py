@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from tucano.actors.kernel.clock import Clock
+
+log = logging.getLogger("tucano.kernel")
 
 
 class Timer:
@@ -74,8 +77,12 @@ class ThreadTimers:
                 if self._closed:
                     return
                 timer = heapq.heappop(self._heap)[2]
-            if timer.fire is not None:
-                timer.fire()
+            fire = timer.fire
+            if fire is not None:
+                try:
+                    fire()
+                except Exception:  # one timer's bug must not stop all others
+                    log.exception("a timer failed")
 
     def _is_due(self) -> bool:
         while self._heap and self._heap[0][2].fire is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.helpers import eventually
 from tests.kernel.test_actor import FAST, Add, Crash, Forward, Stranger, Total, Watch, counters
 from tucano.actors.kernel import Down, Refused, System
+from tucano.transport.link import Kind, Letter
 from tucano.transport.zmq_link import ZmqLink
 
 CLUSTER = "0123456789abcdef"
@@ -72,3 +74,14 @@ def test_a_far_watcher_hears_of_a_crash_and_of_a_node_that_leaves(pair: Pair) ->
     assert {d.who for d in downs} == {"there/a", "there/b"}
     assert downs[0].why == "crashed"
     assert downs[1].why in ("stopped", "node_silent")
+
+
+def test_malformed_letters_harm_nobody(pair: Pair) -> None:
+    here, there, _ = pair
+    for kind in (Kind.REFUSAL, Kind.ANSWER, Kind.DOWN, Kind.ASK, Kind.TELL, 99):
+        for body in (b"\xc1", b"\x01", b"\x92\x01\x02"):
+            letter = Letter(
+                kind, "a", "here/w", 1, 0, "kernel.Nonsense/9" if body == b"\x01" else "", msgspec.Raw(body)
+            )
+            there.letters("here", [letter])
+    assert here.ref("there/a").ask(Total(), timeout=5) == 0
