@@ -80,8 +80,6 @@ def test_malformed_letters_harm_nobody(pair: Pair) -> None:
     here, there, _ = pair
     for kind in (Kind.REFUSAL, Kind.ANSWER, Kind.DOWN, Kind.ASK, Kind.TELL, 99):
         for body in (b"\xc1", b"\x01", b"\x92\x01\x02"):
-            letter = Letter(
-                kind, "a", "here/w", 1, 0, "kernel.Nonsense/9" if body == b"\x01" else "", msgspec.Raw(body)
-            )
-            there.letters("here", [letter])
+            tag = "kernel.Nonsense/9" if body == b"\x01" else ""
+            there.letters("here", [Letter(kind, "a", "here/w", 999_999, 0, tag, msgspec.Raw(body))])
     assert here.ref("there/a").ask(Total(), timeout=5) == 0
