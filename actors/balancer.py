@@ -5,6 +5,7 @@ Requests never pass through the mailbox: the proxy's own thread handles them, an
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -28,6 +29,8 @@ from tucano.actors.messages.balancer import (
 from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.proxy import Proxy
 from tucano.actors.pure.routing import routes
+
+log = logging.getLogger(__name__)
 
 RETRY = 0.1
 """Seconds between two attempts to reach the record."""
@@ -195,9 +198,12 @@ class Balancer(Actor):
         entries += [discovery.Entry(f"instance/{i.id}", 0, instance=i) for i in self._instances.values()]
         entries += [discovery.Entry(f"worker/{w.name}", 0, worker=w) for w in self._workers.values()]
         partial = self._cache.with_suffix(".part")
-        self._cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial.write_bytes(msgspec.msgpack.encode(discovery.Entries(self._revision, tuple(entries))))
-        partial.replace(self._cache)
+        try:
+            self._cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            partial.write_bytes(msgspec.msgpack.encode(discovery.Entries(self._revision, tuple(entries))))
+            partial.replace(self._cache)
+        except OSError as error:  # the routes in use are not touched by that; the next change tries again
+            log.error("the routes cannot be kept in %s: %s", self._cache, error)
 
     def _traffic(self) -> Traffic:
         assert self._proxy is not None

@@ -126,7 +126,7 @@ class Discovery(Actor):
             try:
                 self._store.commit([entry] if entry else [], [] if entry else [key])
             except StoreError as error:
-                raise Refused("unavailable", str(error)) from error
+                raise Refused("storage", str(error)) from error
             return
         if not self._late and not self._late_events:
             self.after(FLUSH, FlushDue())

@@ -167,7 +167,8 @@ class Gateway(Actor):
             self._answer(client, identifier, "", Refused(error.code, str(error)))
             return
         except (msgspec.ValidationError, msgpack.UnpackException, ValueError, RecursionError) as error:
-            text = f"not a request: {error}; it must be a msgpack map {{v: 1, id: number, op: text, args: map}}"
+            why = str(error) or type(error).__name__
+            text = f"not a request: {why}; it must be a msgpack map {{v: 1, id: number, op: text, args: map}}"
             self._answer(client, identifier, "", Refused("bad_request", text))
             return
         for stream in self._streams:

@@ -21,7 +21,16 @@ from tucano.actors.messages.model import State
 from tucano.actors.proc.exits import EXITS
 from tucano.actors.proc.health import CHECKS, Answer, Check, Target
 from tucano.actors.proc.ports import PORTS
-from tucano.actors.proc.process import Process, environment, in_words, kill_orphans, present, spawn, started_for
+from tucano.actors.proc.process import (
+    Process,
+    environment,
+    in_words,
+    kill_orphans,
+    kill_strays,
+    present,
+    spawn,
+    started_for,
+)
 from tucano.actors.pure import lifecycle
 from tucano.actors.pure.lifecycle import Life
 
@@ -30,7 +39,7 @@ log = logging.getLogger("tucano.runner")
 HOST: Final = "127.0.0.1"
 """Where instances listen: the balancer reaches them on their own machine."""
 
-UPKEEP: Final = 10.0
+UPKEEP: Final = 1.0
 """Seconds between two looks at the size of the output."""
 
 
@@ -235,6 +244,7 @@ class Runner(Actor):
     def _process_ended(self, status: int | None) -> None:
         self._process = None
         self._cancel_check()
+        kill_strays(self._id, self._home)
         if self._state == "stopping":
             self._update("stopped")
         elif self._state == "failed":

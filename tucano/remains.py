@@ -8,7 +8,7 @@ import msgspec
 import psutil
 
 from tucano.actors.disk.records import Record
-from tucano.actors.proc.process import Process, find, kill_session, session
+from tucano.actors.proc.process import Process, find, kill_session, kill_strays, session
 from tucano.home import Home
 
 
@@ -64,4 +64,6 @@ def end_services(home: Home, worker: str = "*") -> list[int]:
     found = services(home, worker)
     for process in found:
         kill_session(process.pid)
+    for path in home.worker(worker).parent.glob(f"{worker}/instances/*.json"):
+        kill_strays(path.stem, path.parent.parent)
     return [process.pid for process in found]

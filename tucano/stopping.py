@@ -96,8 +96,7 @@ def clear(home: Home, grace: float = GRACE) -> list[Left]:
     deadline = time.monotonic() + grace
     while any(process.session(one.pid) for one in services) and time.monotonic() < deadline:
         time.sleep(PAUSE)
-    for one in services:
-        process.kill_session(one.pid)
+    remains.end_services(home)
     return found
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
-import shutil
 from pathlib import Path
 from typing import Final
 
 LIMIT: Final = 16 << 20
-"""Bytes of an instance's output file; there are at most two of them."""
+"""Bytes of an instance's output that are kept at least; twice as many, and what is printed in a second, at most."""
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_KEEP_SIZE: Final = 1  # linux/falloc.h
+_PUNCH_HOLE: Final = 2
 
 TAIL_LINES: Final = 40
 """Lines of output that go with a failure."""
@@ -40,8 +45,8 @@ def read(path: Path, offset: int, limit: int) -> tuple[bytes, int]:
 
     Args:
         path: the file; one that does not exist is empty.
-        offset: where to begin; negative counts from the end. Beyond the end: the file was cut meanwhile, so from its
-            beginning.
+        offset: where to begin; negative counts from the end. What is no longer kept is skipped. Beyond the end: the
+            file was emptied meanwhile, so from its beginning.
         limit: bytes at most; never more than `MAX_READ`.
 
     Returns:
@@ -55,37 +60,57 @@ def read(path: Path, offset: int, limit: int) -> tuple[bytes, int]:
                 offset = max(0, size + offset)
             elif offset > size:
                 offset = 0
-            file.seek(offset)
+            file.seek(_kept(file.fileno(), offset, size))
+            offset = file.tell()
             data = file.read(max(0, min(limit, MAX_READ)))
     except FileNotFoundError:
         return b"", 0
     return data, offset + len(data)
 
 
-def bound(path: Path, limit: int = LIMIT) -> bool:
-    """Keep an output file small: what is too large is copied to `NAME.1` and emptied.
+def _kept(descriptor: int, offset: int, size: int) -> int:
+    """The first byte from `offset` on that is still there."""
+    if offset >= size:
+        return offset
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # nothing is kept from there on
+            return size
+        raise
 
-    Processes go on writing to the same file: they append. What they print between copy and cut is lost.
+
+def bound(path: Path, limit: int = LIMIT) -> bool:
+    """Keep an output file small on the disk: give back the room of all but its last `limit` bytes (fallocate(2)).
+
+    Its size stays, so that offsets in it stay true and processes go on appending; nothing of what is kept is moved.
+    Where the file system cannot do that, the file is emptied.
 
     Returns:
-        Whether it was cut.
+        Whether room was given back.
+
+    Raises:
+        OSError: it cannot be done.
 
     """
     try:
-        if path.stat().st_size <= limit:
-            return False
+        status = path.stat()
     except FileNotFoundError:
         return False
-    older = path.with_name(f"{path.name}.1")
-    with path.open("rb") as source, older.open("wb") as target:
-        older.chmod(0o600)
-        source.seek(-limit, os.SEEK_END)
-        shutil.copyfileobj(source, target, MAX_READ)
-    os.truncate(path, 0)
+    if status.st_blocks * 512 <= 2 * limit:
+        return False
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        end = (status.st_size - limit) // 4096 * 4096
+        if _LIBC.fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(end)) != 0:
+            if ctypes.get_errno() not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            os.truncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
     return True
 
 
 def remove(path: Path) -> None:
-    """Delete an output file and its older half."""
+    """Delete an output file."""
     path.unlink(missing_ok=True)
-    path.with_name(f"{path.name}.1").unlink(missing_ok=True)

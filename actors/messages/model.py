@@ -9,12 +9,15 @@ import msgspec
 NAME_PATTERN = r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?\Z"
 """A service's or node's name: a DNS label (RFC 1035), at most 40 characters, to stand in a `Host` header."""
 
+SHA256_PATTERN = r"^[0-9a-f]{64}\Z"
+PATH_PATTERN = r"^(/[!-~]*)?\Z"
+
 MAX_REPLICAS = 1000
 """Replicas of one service, at most."""
 
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=SHA256_PATTERN)]
 Script = Annotated[str, msgspec.Meta(max_length=65_536)]
 
 
@@ -57,7 +60,7 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     """
 
-    http: Annotated[str, msgspec.Meta(pattern=r"^(/[!-~]*)?\Z", max_length=1024)] = ""
+    http: Annotated[str, msgspec.Meta(pattern=PATH_PATTERN, max_length=1024)] = ""
     interval: Seconds = 2.0
     timeout: Seconds = 2.0
     deadline: Seconds = 60.0

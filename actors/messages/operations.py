@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from tucano.actors.messages.model import MAX_REPLICAS, Name, Sha256, Spec
+from tucano.actors.messages.model import MAX_REPLICAS, NAME_PATTERN, PATH_PATTERN, SHA256_PATTERN, Name, Sha256, Spec
 
 MAX_ARTIFACT = 256 * 1024 * 1024
 """Bytes of a packed directory, at most."""
@@ -131,6 +131,13 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 OPERATIONS: dict[str, type[Operation]] = {kind.__name__.lower(): kind for kind in Operation.__subclasses__()}
 
 
+_IN_WORDS = {
+    NAME_PATTERN: "a name (a-z, 0-9 and -, beginning with a letter, at most 40 characters)",
+    SHA256_PATTERN: "a SHA-256 in 64 lower-case hexadecimal digits",
+    PATH_PATTERN: "a path that begins with / and has no spaces",
+}
+
+
 class BadRequest(ValueError):
     """A request that names no operation or whose arguments are wrong.
 
@@ -158,4 +165,6 @@ def parse(op: str, args: dict[str, Any]) -> Operation:
         return msgspec.convert(args, kind)
     except msgspec.ValidationError as error:
         text = re.sub(r"`\$\.?", "`", str(error))  # `$.replicas` is called `replicas` by those who sent it
+        for pattern, words in _IN_WORDS.items():
+            text = text.replace(f"`str` matching regex {pattern!r}", words)
         raise BadRequest("bad_request", f"{op}: {text}") from error

@@ -158,6 +158,26 @@ def started_for(instance: str, home: Path) -> Process | None:
     return None
 
 
+def kill_strays(instance: str, home: Path) -> None:
+    """SIGKILL to processes of an instance that has ended which have left its session (setsid(2)).
+
+    Args:
+        instance: its id.
+        home: as for `started_for`.
+
+    """
+    mark = f"{_BY_US}={instance}".encode()
+    for name in os.listdir("/proc"):  # noqa: PTH208 - as above
+        if not name.isdigit():
+            continue
+        try:
+            environ = Path("/proc", name, "environ").read_bytes()
+        except OSError:
+            continue  # ended meanwhile, or another user's
+        if mark in environ.split(b"\0") and _is_at(int(name), home.resolve()):
+            send(int(name), signal.SIGKILL)
+
+
 def _is_at(pid: int, home: Path) -> bool:
     for link in ("cwd", "fd/1", "fd/2"):
         try:

@@ -17,7 +17,7 @@ def line(service: Service, instances: Iterable[Instance]) -> dict[str, Any]:
     mine = [instance for instance in instances if instance.service == service.name]
     return {
         "name": service.name,
-        "replicas": 0 if service.halted or service.rollout == "removing" else service.replicas,
+        "replicas": 0 if service.rollout == "removing" else service.replicas,
         "ready": sum(instance.state == "ready" for instance in mine),
         "state": service.rollout,
         "revision": service.target.number,

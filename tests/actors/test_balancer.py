@@ -18,7 +18,7 @@ from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.balancer import Balancer
 from tucano.actors.kernel import Child, System
-from tucano.actors.messages.balancer import ShowTraffic
+from tucano.actors.messages.balancer import SaveDue, ShowTraffic
 from tucano.actors.messages.deployer import Drained
 from tucano.actors.messages.discovery import Delete, Put
 from tucano.actors.messages.worker_mgr import Hello
@@ -123,3 +123,15 @@ def test_a_new_balancer_serves_with_the_last_routes_while_the_controller_is_away
     here.stop(10)
     node(balancer(front, tmp_path))  # no record, no manager
     assert get(front) == 200
+
+
+def test_a_full_disk_does_not_touch_the_routes_in_use(
+    node: Start, front: socket.socket, backend: int, tmp_path: Path
+) -> None:
+    (tmp_path / "routes.part").mkdir()  # what is to be written cannot be
+    here = node(record(tmp_path), balancer(front, tmp_path), worker_mgr=Probe(), deployer=Probe())
+    fill(here, backend)
+    eventually(lambda: get(front) == 200)
+    here.ref("balancer").ask(SaveDue(), timeout=5)
+    assert get(front) == 200
+    assert next(actor for actor in here.snapshot() if actor.name == "balancer").restarts == 0

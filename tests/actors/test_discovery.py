@@ -109,7 +109,7 @@ def test_a_service_that_cannot_be_written_is_refused_and_the_old_one_stays(node:
     other.execute("BEGIN EXCLUSIVE")  # as a full disk would: no write goes through
     with pytest.raises(Refused) as refused:
         ref.ask(Put("service/hello", service=service(2)), timeout=30)
-    assert refused.value.code == "unavailable"
+    assert refused.value.code == "storage"
     other.execute("ROLLBACK")
     other.close()
     assert ref.ask(Range("service/"), timeout=5).entries[0].service == service()

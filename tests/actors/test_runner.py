@@ -205,19 +205,6 @@ def test_a_script_that_cannot_be_started_fails_with_the_reason(worker: Worker) -
     assert "could not be started: [Errno 7] Argument list too long" in worker.until("large-1", "failed").detail
 
 
-def test_output_is_kept_small_while_it_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "x.log"
-    with path.open("ab") as service:
-        service.write(b"a" * 60 + b"b" * 60)
-        service.flush()
-        assert logs.bound(path, 100)
-        service.write(b"c")
-    assert path.read_bytes() == b"c"
-    assert (tmp_path / "x.log.1").read_bytes() == b"a" * 40 + b"b" * 60
-    assert not logs.bound(path, 100)
-    assert not logs.bound(tmp_path / "none", 100)
-
-
 def test_the_tail_is_short(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_text("".join(f"line {n} {'x' * 200}\n" for n in range(1000)))

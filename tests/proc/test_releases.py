@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.helpers import eventually
-from tests.proc.kit import Users, hello, instances, write
+from tests.proc.kit import APP, Users, hello, instances, wait_for_ready, write
 from tucano.local import Cluster
 
 GOOD = '[service]\nname = "hello"\nreplicas = 2\n[run]\nscript = "exec python3 app.py"\n[health]\nhttp = "/"\n'
@@ -80,3 +82,28 @@ def test_what_a_service_needs_is_in_its_environment_and_nothing_of_ours(cluster:
     names = {line.partition(b"=")[0] for line in cluster.get("hello", "/env.txt")[2].splitlines()}
     assert names >= {b"HOST", b"PORT", b"PATH"}
     assert {name for name in names if name.startswith(b"TUCANO")} == {b"TUCANO_INSTANCE", b"TUCANO_SERVICE"}
+
+
+def test_descendants_that_left_the_session_go_with_their_instance(cluster: Cluster, tmp_path: Path) -> None:
+    """A service that starts helpers with setsid(1) leaves none of them, by a crash or when it is undeployed."""
+    script = "setsid sleep 98765 & exec python3 app.py"
+    cluster.deploy(write(tmp_path / "hello", GOOD.replace("exec python3 app.py", script), app_py=APP))
+
+    def helpers() -> list[int]:
+        return [process.pid for process in psutil.process_iter() if line(process) == ["sleep", "98765"]]
+
+    assert eventually(lambda: len(helpers()) == 2)
+    victim = instances(cluster)[0]
+    os.kill(victim.pid, signal.SIGKILL)
+    wait_for_ready(cluster, 2)
+    assert eventually(lambda: len(helpers()) == 2)
+    cluster.client.undeploy("hello")
+    cluster.client.wait_until_gone("hello")
+    assert helpers() == []
+
+
+def line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []

@@ -141,7 +141,7 @@ def _up_detached(the: Home, workers: int, port: int, zmq_port: int, json: bool) 
 def _up_is(the: Home, running: Running, json: bool, *, foreground: bool) -> None:
     """Say that a cluster is up, and how to go on."""
     if json:
-        emit(_status(the, running, None))
+        emit(_status(the, running, _ask(the, running)))
         return
     from tucano import render
 
@@ -207,9 +207,11 @@ def _where(running: Running) -> str:
 
 def _home_option(the: Home) -> str:
     """What the next command needs to find this home."""
+    import shlex
+
     from tucano.home import Home
 
-    return "" if the.path == Home.default().path else f" --home {the.path}"
+    return "" if the.path == Home.default().path else f" --home {shlex.quote(str(the.path))}"
 
 
 def _tell_alive(left: list[Left]) -> None:

@@ -94,6 +94,8 @@ def complain(error: Exception) -> int:
     text = str(error)
     if isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    elif isinstance(error, UnicodeEncodeError):
+        text = f"an argument is not valid UTF-8: {error.object!r}"
     elif not isinstance(error, ClientError | SpecError | ArtifactError | HomeInUse):
         text = (
             f"a fault in Tucano: {type(error).__name__}: {error}\nRun it again with `tucano --debug ...` to see where."

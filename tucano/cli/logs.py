@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
@@ -40,8 +41,10 @@ def logs(
         if not follow:
             if json:
                 emit({"logs": [{"id": one, "text": "".join(f"{line}\n" for line in text)} for one, text in found]})
-            else:
+            elif found:
                 _print(found, json=False)
+            else:
+                print(f"{name} has no instance: `tucano show {name}` says why", file=sys.stderr)
             return
         _print(found, json)
         while reader.more():
