@@ -33,6 +33,7 @@ from tucano.actors.messages.model import Instance, Revision, Service, Worker
 from tucano.actors.pure import rollout
 from tucano.actors.pure.instance import ACTIVE, reported
 from tucano.actors.pure.placement import place
+from tucano.actors.pure.wanted import Command, wanted
 
 TICK = 1.0
 """Seconds between two comparisons when nothing happens."""
@@ -160,59 +161,22 @@ class Deployer(Actor):
 
     # Commands: decided at once, acknowledged when the record has them on its disk.
 
-    def _command(self, message: Deploy | Scale | Restart | Undeploy) -> None:
+    def _command(self, message: Command) -> None:
         if not self._loaded:
             raise Refused("unavailable", "the controller is starting: try again in a moment")
-        name = message.spec.name if isinstance(message, Deploy) else message.service
-        service = self._services.get(name)
-        if service is None and not isinstance(message, Deploy):
-            known = ", ".join(sorted(self._services)) or "none yet"
-            raise Refused("not_found", f"no service is called {name!r}; there are: {known}")
-        if service is not None and service.rollout == "removing" and not isinstance(message, Undeploy):
-            raise Refused("conflict", f"{name} is being removed: wait until `tucano services` does not list it")
-        match message:
-            case Deploy(spec, artifact, size):
-                number = service.last_number + 1 if service else 1
-                revision = Revision(number, spec, artifact, size, self.wall())
-                wanted = rollout.deployed(service, revision, spec.replicas)
-                text = f"revision {number}, {spec.replicas} replicas"
-                self._commit(wanted, Accepted(name, number), "service_deployed", text)
-            case Restart():
-                assert service is not None
-                if service.halted:
-                    raise Refused("conflict", f"{name} has no revision that works: deploy one")
-                revision = msgspec.structs.replace(service.target, number=service.last_number + 1, created=self.wall())
-                wanted = rollout.deployed(service, revision, service.replicas)
-                self._commit(
-                    wanted, Accepted(name, revision.number), "service_restarted", f"revision {revision.number}"
-                )
-            case Scale(_, replicas):
-                assert service is not None
-                if service.halted:
-                    raise Refused("conflict", f"{name} has no revision that works: deploy one")
-                wanted = msgspec.structs.replace(service, replicas=replicas)
-                text = f"from {service.replicas} to {replicas} replicas"
-                self._commit(wanted, Accepted(name, service.target.number), "service_scaled", text)
-            case Undeploy():
-                assert service is not None
-                wanted = msgspec.structs.replace(service, rollout="removing")
-                self._commit(wanted, Accepted(name, service.target.number), "service_undeployed", "being removed")
-            case _:
-                assert_never(message)
-
-    def _commit(self, service: Service, answer: Accepted, kind: str, text: str) -> None:
-        """Write a service; act on it and answer when that is durable."""
+        decided = wanted(self._services, message, self.wall())
+        name = decided.service.name
         reply = self.reply_later()
 
         def settled(result: object) -> None:
             if isinstance(result, Refused):
                 reply.refuse(result)
-            else:
-                reply.answer(answer)
+                return
+            self._event(decided.event, name, decided.text)
+            reply.answer(Accepted(name, decided.revision))
 
-        self._setbacks.pop(service.name, None)
-        self._write(service, Reply(settled))
-        self._event(kind, service.name, text)
+        self._setbacks.pop(name, None)
+        self._write(decided.service, Reply(settled))
 
     def _write(self, service: Service, reply: Reply | None = None) -> None:
         key = f"service/{service.name}"

@@ -82,7 +82,7 @@ class Store:
         except sqlite3.Error as error:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
-            raise StoreError(f"the record {self._path} cannot be written: {error}; is the disk full?") from error
+            raise StoreError(f"the record {self._path} cannot be written: {error}; look at its disk") from error
 
     def close(self) -> None:
         """Let go of the database."""

@@ -108,15 +108,6 @@ def failed(service: Service, reason: str) -> Service:
     return msgspec.structs.replace(service, rollout="failed", detail=reason, target=service.previous, previous=None)
 
 
-def deployed(service: Service | None, revision: Revision, replicas: int) -> Service:
-    """The service when a new revision is wanted; what served last is kept to go back to."""
-    if service is None or service.halted:
-        previous = None
-    else:
-        previous = service.previous if service.rollout == "rolling" else service.target
-    return Service(revision.spec.name, replicas, revision, previous, "rolling", "", revision.number)
-
-
 def _judged(service: Service, instance: Instance) -> bool:
     """Whether this failed instance decides the rollout that is going on."""
     return service.rollout == "rolling" and instance.revision == service.target.number and not instance.served

@@ -1,0 +1,86 @@
+"""What a command makes of a service. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, assert_never
+
+import msgspec
+
+from tucano.actors.kernel import Refused
+from tucano.actors.messages.deployer import Deploy, Restart, Scale, Undeploy
+from tucano.actors.messages.model import Revision, Service
+
+Command = Deploy | Scale | Restart | Undeploy
+
+
+class Wanted(NamedTuple):
+    """The service as it is wanted from now on, the revision to answer with, and the event to record."""
+
+    service: Service
+    revision: int
+    event: str
+    text: str
+
+
+def wanted(services: Mapping[str, Service], command: Command, now: float) -> Wanted:
+    """Decide on a command.
+
+    Args:
+        services: all that there are.
+        command: what somebody asks for.
+        now: seconds since the epoch.
+
+    Raises:
+        Refused: there is no such service, or it is being removed, or has nothing that works.
+
+    """
+    if isinstance(command, Deploy):
+        return _deploy(services.get(command.spec.name), command, now)
+    service = services.get(command.service)
+    if service is None:
+        known = ", ".join(sorted(services)) or "none yet"
+        raise Refused("not_found", f"no service is called {command.service!r}; there are: {known}")
+    if isinstance(command, Undeploy):
+        leaving = msgspec.structs.replace(service, rollout="removing")
+        return Wanted(leaving, service.target.number, "service_undeployed", "being removed")
+    _refuse_if_leaving(service)
+    if service.halted:
+        raise Refused("conflict", f"{service.name} has no revision that works: deploy one")
+    match command:
+        case Restart():
+            again = msgspec.structs.replace(service.target, number=service.last_number + 1, created=now)
+            text = f"revision {again.number}"
+            return Wanted(_rolled_out(service, again, service.replicas), again.number, "service_restarted", text)
+        case Scale(_, replicas):
+            text = f"from {service.replicas} to {replicas} replicas"
+            scaled = msgspec.structs.replace(service, replicas=replicas)
+            return Wanted(scaled, service.target.number, "service_scaled", text)
+        case _:
+            assert_never(command)
+
+
+def _deploy(service: Service | None, command: Deploy, now: float) -> Wanted:
+    number = 1
+    if service is not None:
+        _refuse_if_leaving(service)
+        number = service.last_number + 1
+    replicas = command.spec.replicas
+    revision = Revision(number, command.spec, command.artifact, command.size, now)
+    text = f"revision {number}, {replicas} replicas"
+    return Wanted(_rolled_out(service, revision, replicas), number, "service_deployed", text)
+
+
+def _rolled_out(service: Service | None, revision: Revision, replicas: int) -> Service:
+    """The service when a new revision is wanted; what served last is kept to go back to."""
+    if service is None or service.halted:
+        previous = None
+    else:
+        previous = service.previous if service.rollout == "rolling" else service.target
+    return Service(revision.spec.name, replicas, revision, previous, "rolling", "", revision.number)
+
+
+def _refuse_if_leaving(service: Service) -> None:
+    if service.rollout == "removing":
+        text = f"{service.name} is being removed: wait until `tucano services` does not list it"
+        raise Refused("conflict", text)
