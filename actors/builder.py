@@ -61,6 +61,12 @@ class _Job:
         self.stopped = ""  # why we killed its process
 
 
+_Inbox = (
+    builder.Make | builder.Abandon | builder.Collect | builder.Fetched | builder.FetchDue | builder.Unpacked
+    | builder.BuildEnded | builder.LimitsDue
+)  # fmt: skip
+
+
 class Builder(Actor):
     """Builds.
 
@@ -71,10 +77,7 @@ class Builder(Actor):
 
     """
 
-    Inbox = (
-        builder.Make | builder.Abandon | builder.Collect | builder.Fetched | builder.FetchDue | builder.Unpacked
-        | builder.BuildEnded | builder.LimitsDue
-    )  # fmt: skip
+    Inbox = _Inbox
 
     def __init__(self, home: Path, gateway: str = "controller/gateway", parallel: int = 0) -> None:
         super().__init__()
@@ -102,7 +105,7 @@ class Builder(Actor):
         for job in self._jobs.values():
             self._refuse(job, Refused("crashed", f"{self.ref.address} crashed while it built {job.make.service}"))
 
-    def receive(self, message: Any) -> Any:
+    def receive(self, message: _Inbox) -> Any:
         """Handle one message."""
         match message:
             case builder.Make():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 
 import psutil
 
@@ -19,13 +19,16 @@ class _Seen(NamedTuple):
     cpu: float
 
 
+_Inbox = Measure | Track
+
+
 class Collector(Actor):
     """Measures with psutil.
 
     An instance is all processes of its session, see `actors.process`: whatever its script has started.
     """
 
-    Inbox = Measure | Track
+    Inbox = _Inbox
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +41,7 @@ class Collector(Actor):
         psutil.cpu_percent(None)
         self._at = self.now()
 
-    def receive(self, message: Any) -> worker_mgr.Metrics | None:
+    def receive(self, message: _Inbox) -> worker_mgr.Metrics | None:
         """Handle one message."""
         match message:
             case Track(processes):

@@ -43,6 +43,12 @@ UPKEEP: Final = 1.0
 """Seconds between two looks at the size of the output."""
 
 
+_Inbox = (
+    runner.Stop | runner.Report | runner.ProcessEnded | runner.HealthChecked | runner.StartDue | runner.CheckDue
+    | runner.DeadlineDue | runner.UpkeepDue
+)  # fmt: skip
+
+
 class Runner(Actor):
     """Looks after one instance.
 
@@ -53,10 +59,7 @@ class Runner(Actor):
 
     """
 
-    Inbox = (
-        runner.Stop | runner.Report | runner.ProcessEnded | runner.HealthChecked | runner.StartDue | runner.CheckDue
-        | runner.DeadlineDue | runner.UpkeepDue
-    )  # fmt: skip
+    Inbox = _Inbox
 
     def __init__(self, home: Path, id: str, supervisor: str = "supervisor") -> None:  # noqa: A002 - its name everywhere
         super().__init__()
@@ -97,7 +100,7 @@ class Runner(Actor):
         """See `on_stop`; the port stays ours."""
         self._let_go()
 
-    def receive(self, message: Any) -> None:
+    def receive(self, message: _Inbox) -> None:
         """Handle one message."""
         if self._found is None:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import assert_never
 
 from tucano.actors.kernel import Actor
 from tucano.actors.messages import collector as collector_messages
@@ -11,6 +11,9 @@ from tucano.actors.messages.scheduler import Measured, MeasureDue
 
 PATIENCE = 5.0
 """Seconds that a measurement may take."""
+
+
+_Inbox = MeasureDue | Measured
 
 
 class Scheduler(Actor):
@@ -24,7 +27,7 @@ class Scheduler(Actor):
 
     """
 
-    Inbox = MeasureDue | Measured
+    Inbox = _Inbox
 
     def __init__(
         self, collector: str = "collector", controller: str = "controller/worker_mgr", interval: float = 1.0
@@ -38,7 +41,7 @@ class Scheduler(Actor):
         """Begin."""
         self._wait()
 
-    def receive(self, message: Any) -> None:
+    def receive(self, message: _Inbox) -> None:
         """Handle one message."""
         match message:
             case MeasureDue():

@@ -46,6 +46,13 @@ BUILD: Final = 300.0
 """Seconds after which the builder is asked again; who asks again waits for the same build."""
 
 
+_Inbox = (
+    supervisor.Run | supervisor.Stop | supervisor.StopAll | supervisor.ReadLog | supervisor.RunnerReported
+    | supervisor.RunnerStarted | supervisor.BuildDue | supervisor.BuildAnswered | supervisor.HelloDue
+    | supervisor.HelloAnswered | supervisor.InventoryDue | Down
+)  # fmt: skip
+
+
 class Supervisor(Actor):
     """Runs instances.
 
@@ -59,11 +66,7 @@ class Supervisor(Actor):
 
     """
 
-    Inbox = (
-        supervisor.Run | supervisor.Stop | supervisor.StopAll | supervisor.ReadLog | supervisor.RunnerReported
-        | supervisor.RunnerStarted | supervisor.BuildDue | supervisor.BuildAnswered | supervisor.HelloDue
-        | supervisor.HelloAnswered | supervisor.InventoryDue | Down
-    )  # fmt: skip
+    Inbox = _Inbox
 
     def __init__(
         self,
@@ -99,7 +102,7 @@ class Supervisor(Actor):
         self._say_hello()
         self.after(self._beat(), supervisor.InventoryDue())
 
-    def receive(self, message: Any) -> Any:
+    def receive(self, message: _Inbox) -> Any:
         """Handle one message."""
         match message:
             case supervisor.Run():
