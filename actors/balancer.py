@@ -19,7 +19,9 @@ from tucano.actors.messages.balancer import (
     CacheDue,
     DrainDue,
     Loaded,
+    RefreshDue,
     Registered,
+    RetryDue,
     SaveDue,
     ServiceTraffic,
     ShowTraffic,
@@ -47,7 +49,19 @@ DRAIN_LOOK = 0.05
 STOP_GRACE = 5.0
 """Seconds that open requests have when the balancer is stopped."""
 
-_Inbox = WatchDue | Loaded | Registered | discovery.Changed | DrainDue | SaveDue | CacheDue | ShowTraffic | Down
+_Inbox = (
+    WatchDue
+    | RefreshDue
+    | RetryDue
+    | Loaded
+    | Registered
+    | discovery.Changed
+    | DrainDue
+    | SaveDue
+    | CacheDue
+    | ShowTraffic
+    | Down
+)
 
 
 class Balancer(Actor):
@@ -82,13 +96,14 @@ class Balancer(Actor):
         self._saving = False
         self._registered = False
         self._serving = False
+        self._asking = False
 
     def on_start(self) -> None:
         """Ask for the routes; who connects meanwhile waits in the socket's queue."""
         self._proxy = self._make_proxy()
         self.note(WatchDue())
         self.after(PATIENCE, CacheDue())
-        self.after(REFRESH, WatchDue(again=True))
+        self.after(REFRESH, RefreshDue())
 
     def on_stop(self) -> None:
         """Let open requests end."""
@@ -103,11 +118,14 @@ class Balancer(Actor):
     def receive(self, message: _Inbox) -> object:
         """Handle one message."""
         match message:
-            case WatchDue(again):
-                watch = discovery.Watch(self.ref, ("service/", "instance/", "worker/"))
-                self.pipe(self._record, watch, 2.0, Loaded)
-                if again:
-                    self.after(REFRESH, WatchDue(again=True))
+            case WatchDue():
+                self._ask_for_routes()
+            case RefreshDue():
+                self._ask_for_routes()
+                self.after(REFRESH, RefreshDue())
+            case RetryDue():
+                self._asking = False
+                self._ask_for_routes()
             case Loaded(result):
                 self._loaded(result)
             case Registered(result):
@@ -135,10 +153,18 @@ class Balancer(Actor):
                 assert_never(message)
         return None
 
+    def _ask_for_routes(self) -> None:
+        """Ask the record, unless we are at it: however long it is away, it is asked once at a time."""
+        if not self._asking:
+            self._asking = True
+            watch = discovery.Watch(self.ref, ("service/", "instance/", "worker/"))
+            self.pipe(self._record, watch, 2.0, Loaded)
+
     def _loaded(self, result: discovery.Entries | Refused) -> None:
         if isinstance(result, Refused):  # the controller is away: what we know is what we have
-            self.after(RETRY, WatchDue())
+            self.after(RETRY, RetryDue())
             return
+        self._asking = False
         self._revision = result.revision
         self._services.clear()
         self._instances.clear()

@@ -11,7 +11,7 @@ import pykka
 from tucano.actors.kernel.errors import STOPPED, Refused
 from tucano.actors.kernel.reply import Reply
 
-type_of_pykka_envelope = Any  # pykka's own `Envelope` is private; ours has its two attributes
+PykkaEnvelope = Any  # pykka's own `Envelope` is private; ours has its two attributes
 
 
 class Envelope:
@@ -39,7 +39,7 @@ class Envelope:
 
     @property
     def message(self) -> Any:
-        """What Pykka's loop passes on: a control message bare (Pykka knows its own `stop`), all others whole."""
+        """What Pykka's loop passes on: the envelope itself."""
         return self
 
 
@@ -122,7 +122,7 @@ class Inbox:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
 
-    def put(self, envelope: type_of_pykka_envelope, /) -> None:
+    def put(self, envelope: PykkaEnvelope, /) -> None:
         """Take what was sent through Pykka's own `ActorRef`, so that those work too."""
         if type(envelope) is Control:
             self._mailbox.put_control(envelope.message)

@@ -14,9 +14,15 @@ class Loaded(Message, frozen=True):
 
 
 class WatchDue(Message, frozen=True):
-    """Note to self: ask the record for routes; `again`: and do so regularly."""
+    """Note to self: ask the record for routes, since something was missed."""
 
-    again: bool = False
+
+class RefreshDue(Message, frozen=True):
+    """Note to self: ask the record for routes, as regularly."""
+
+
+class RetryDue(Message, frozen=True):
+    """Note to self: ask the record again, which could not be reached."""
 
 
 class Registered(Message, frozen=True):

@@ -15,9 +15,6 @@ from tucano.actors.messages.model import Instance, State
 ACTIVE: Final = frozenset[State]({"pending", "building", "starting", "ready", "unready"})
 """Counts as a replica."""
 
-ENDING: Final = frozenset[State]({"draining", "stopping"})
-"""On its way out."""
-
 REPORTED: Final = frozenset[State]({"building", "starting", "ready", "unready", "stopping", "stopped", "failed"})
 """What a worker can say."""
 

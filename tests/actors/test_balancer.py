@@ -17,10 +17,10 @@ from tests.actors.probe import Probe
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.balancer import Balancer
-from tucano.actors.kernel import Child, System
-from tucano.actors.messages.balancer import SaveDue, ShowTraffic
+from tucano.actors.kernel import Child, Refused, System
+from tucano.actors.messages.balancer import SaveDue, ShowTraffic, WatchDue
 from tucano.actors.messages.deployer import Drained
-from tucano.actors.messages.discovery import Delete, Put
+from tucano.actors.messages.discovery import Delete, Entries, Put, Watch
 from tucano.actors.messages.worker_mgr import Hello
 from tucano.actors.proxy import Proxy
 
@@ -135,3 +135,18 @@ def test_a_full_disk_does_not_touch_the_routes_in_use(
     here.ref("balancer").ask(SaveDue(), timeout=5)
     assert get(front) == 200
     assert next(actor for actor in here.snapshot() if actor.name == "balancer").restarts == 0
+
+
+def test_a_record_that_is_away_is_asked_once_at_a_time(node: Start, front: socket.socket, tmp_path: Path) -> None:
+    asked = Probe(lambda _: _refuse())
+    here = node(balancer(front, tmp_path), discovery=asked, worker_mgr=Probe(), deployer=Probe())
+    asked.wait_for(Watch)
+    for _ in range(50):
+        here.ref("balancer").ask(WatchDue(), timeout=5)
+    asked.answer = lambda _: Entries(0, ())
+    eventually(lambda: get(front) == 404)  # it has been answered, and serves
+    assert len(asked.all(Watch)) < 50
+
+
+def _refuse() -> None:
+    raise Refused("unreachable", "away")

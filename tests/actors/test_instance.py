@@ -6,7 +6,7 @@ import pytest
 
 from tests.actors.builders import instance
 from tucano.actors.messages.model import State
-from tucano.actors.pure.instance import ACTIVE, ENDING, FOLLOWS, REPORTED, reported
+from tucano.actors.pure.instance import FOLLOWS, REPORTED, reported
 
 
 @pytest.mark.parametrize("known", get_args(State))
@@ -32,4 +32,3 @@ def test_that_it_has_served_is_never_forgotten() -> None:
 
 def test_every_state_is_known_to_the_table() -> None:
     assert set(FOLLOWS) == set(get_args(State))
-    assert not ACTIVE & ENDING
