@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tucano.actors.kernel import ActorInfo, Message
+from tucano.actors.kernel import ActorInfo, Lifecycle, Message, Span, TraceInfo
 
 
 class Snapshot(Message, frozen=True):
@@ -10,8 +10,43 @@ class Snapshot(Message, frozen=True):
 
 
 class Actors(Message, frozen=True):
-    """All actors of a node, parents before children."""
+    """All actors of a node, parents before children, and what lately happened to them.
+
+    Attributes:
+        node: its name.
+        pid: its process.
+        actors: parents before children.
+        events: the latest, oldest first.
+        dead_letters: messages that found no receiver or were refused, ever.
+
+    """
 
     node: str
     pid: int
     actors: tuple[ActorInfo, ...]
+    events: tuple[Lifecycle, ...] = ()
+    dead_letters: int = 0
+
+
+class ReadTrace(Message, frozen=True):
+    """Answered with `Traced`: what this node knows of a conversation."""
+
+    trace: str
+
+
+class Traced(Message, frozen=True):
+    """This node's halves of a conversation's spans, in the order in which they arose; none if it took no part."""
+
+    node: str
+    spans: tuple[Span, ...]
+
+
+class ReadTraces(Message, frozen=True):
+    """Answered with `Traces`."""
+
+
+class Traces(Message, frozen=True):
+    """The conversations that this node remembers, oldest first."""
+
+    node: str
+    traces: tuple[TraceInfo, ...]
