@@ -35,7 +35,7 @@ class ReadTrace(Message, frozen=True):
 
 
 class Traced(Message, frozen=True):
-    """This node's halves of a conversation's spans, in the order in which they arose; none if it took no part."""
+    """A node's halves of a conversation's spans, in the order in which they arose; none if it took no part."""
 
     node: str
     spans: tuple[Span, ...]
