@@ -21,6 +21,7 @@ class Kind(IntEnum):
     UNWATCH = 6
     DOWN = 7
     BYE = 8
+    STOP = 9
 
 
 class Letter(msgspec.Struct, frozen=True, array_like=True):

@@ -9,12 +9,14 @@ from tucano.actors.kernel.message import Message
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
 from tucano.actors.kernel.restart import Law
+from tucano.actors.kernel.runtime import Runtime, Threads
 from tucano.actors.kernel.system import System
 from tucano.actors.kernel.timers import Timer
 from tucano.actors.kernel.trace import Span, TraceInfo
 from tucano.actors.kernel.tree import StartChild, StopChild, Tree
 
 __all__ = [
-    "Actor", "ActorInfo", "Child", "Clock", "Down", "Law", "Lifecycle", "Message", "Ref", "Refused", "Reply", "Span",
-    "StartChild", "StopChild", "System", "SystemClock", "TimedOut", "Timer", "TraceInfo", "Tree", "Wait",
+    "Actor", "ActorInfo", "Child", "Clock", "Down", "Law", "Lifecycle", "Message", "Ref", "Refused", "Reply", "Runtime",
+    "Span", "StartChild", "StopChild", "System", "SystemClock", "Threads", "TimedOut", "Timer", "TraceInfo", "Tree",
+    "Wait",
 ]  # fmt: skip

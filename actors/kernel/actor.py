@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import random
-import threading
 import types
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Union, cast, get_args, get_origin
 
 import pykka
 
-from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, Refused
-from tucano.actors.kernel.mailbox import Envelope, Inbox
+from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
+from tucano.actors.kernel.mailbox import Envelope, Mailbox
 from tucano.actors.kernel.message import Message
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
+from tucano.actors.kernel.running import running
 from tucano.actors.kernel.timers import Timer
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 birth: ContextVar[Cell] = ContextVar("birth")
 """The cell for which an actor is being constructed: Pykka creates the inbox in `__init__`, before it knows a name."""
-
-_running = threading.local()
 
 
 class Down(Message, frozen=True):
@@ -46,9 +44,8 @@ class Fenced(Exception):
     """Raised in an actor that was given up for not stopping in time: nothing that it says is believed."""
 
 
-def current_actor() -> Actor | None:
-    """The actor whose code this thread runs right now, if any."""
-    return getattr(_running, "actor", None)
+class Paused(BaseException):
+    """Raised by a simulation's inbox: the actor's turn is over, its life is not."""
 
 
 class Actor(pykka.ThreadingActor):
@@ -61,6 +58,8 @@ class Actor(pykka.ThreadingActor):
 
     use_daemon_thread: ClassVar[bool] = True
     Inbox: ClassVar[Any] = object
+    shutdown: ClassVar[float] = 5.0
+    """Seconds to stop in, where the child spec says nothing."""
 
     _accepts: ClassVar[frozenset[type] | None] = None
 
@@ -80,7 +79,7 @@ class Actor(pykka.ThreadingActor):
         self._envelope: Envelope | None = None
         self._crash: BaseException | None = None
         super().__init__()
-        self.actor_inbox = Inbox(cell.mailbox)
+        self.actor_inbox = cast(Any, cell.system.runtime.inbox(cell.mailbox))
         self._actor_ref = pykka.ActorRef(self)  # made anew, for it has copied the inbox
 
     # What subclasses write.
@@ -135,9 +134,20 @@ class Actor(pykka.ThreadingActor):
         """Put `note` into the own mailbox in `delay` seconds, unless this incarnation has ended by then."""
         return self._cell.note_after(delay, note, self._incarnation)
 
+    def every(self, period: float, note: Any) -> Timer:
+        """Put `note` into the own mailbox each `period` seconds, until cancelled or this incarnation has ended.
+
+        A beat is left out while the one before has not been handled: a slow actor is not buried under its clock.
+        """
+        return self._cell.note_every(period, note, self._incarnation)
+
     def note(self, note: Any) -> None:
         """Put `note` into the own mailbox now; any thread that the actor owns may call it."""
-        self._cell.put_note(note, self._incarnation)
+        self._cell.note(note, self._incarnation)
+
+    def noting(self, make: Callable[..., Any]) -> Callable[..., None]:
+        """A function for other threads: it notes `make(*what it is called with)`, in the present conversation."""
+        return self._cell.noting(make, self._incarnation)
 
     def pipe(self, ref: Ref, message: Any, timeout: float, into: Callable[[Any], Any]) -> None:
         """Ask without waiting: `into(answer)`, or `into(Refused)`, is put into the own mailbox.
@@ -146,70 +156,170 @@ class Actor(pykka.ThreadingActor):
             ref: whom to ask.
             message: what to ask.
             timeout: seconds until `into` gets a `TimedOut`.
-            into: makes the note to self; runs in another thread, so it only constructs.
+            into: makes the note to self; runs in another thread, so it only constructs. What it raises crashes the
+                actor that asked.
 
         """
-        cell, incarnation = self._cell, self._incarnation
-        cell.system.ask(ref, message, timeout, Reply(lambda value: cell.put_note(into(value), incarnation)))
+        self._cell.pipe(ref, message, timeout, into, self._incarnation)
 
     def reply_later(self) -> Reply:
         """Take over the answer to the message being handled: what `receive` returns is then ignored."""
-        envelope = self._envelope
+        envelope, cell, mine = self._envelope, self._cell, self._incarnation
         reply = envelope.reply if envelope is not None else None
         if envelope is None or reply is None:
             return Reply(lambda _: None)
         envelope.reply = None
-        return reply
+        return Reply(lambda value: cell.answer(reply, value, mine))
+
+    def begin_trace(self) -> str:
+        """Begin a conversation with the message being handled: what is sent in this turn from here on belongs to it.
+
+        Returns:
+            Its identifier, 16 hexadecimal digits.
+
+        """
+        trace = self.fresh_id(64)
+        if self._envelope is not None:
+            self._envelope.trace = self._cell.system.tracer.begin(trace)
+        return trace
 
     def watch(self, ref: Ref) -> None:
-        """Be told with one `Down` when the actor behind `ref`, or its node, is gone; at once if it is gone already."""
-        self._cell.system.watch(self._cell.name, ref)
+        """Be told with one `Down` when the actor behind `ref`, or its node, is gone; at once if it is gone already.
+
+        A watch ends with the incarnation that asked for it.
+        """
+        self._cell.watch(ref, self._incarnation)
 
     def unwatch(self, ref: Ref) -> None:
         """Not be told."""
-        self._cell.system.unwatch(self._cell.name, ref)
+        self._cell.unwatch(ref)
 
-    # Pykka's side.
+    def subscribe(self) -> None:
+        """Be told with a `Lifecycle` of all that happens to this node's actors."""
+        self._cell.system.channel.subscribe(self._cell.name)
+
+    # Its life. Pykka's loop runs it; a simulation calls its three parts one by one.
 
     @property
     def fenced(self) -> bool:
-        """Whether another incarnation has taken this one's place."""
-        return self._incarnation != self._cell.incarnation
+        """Whether it was abandoned."""
+        return self._incarnation in self._cell.fenced
 
-    def _handle_receive(self, message: Any) -> Any:
-        if type(message) is not Envelope:
-            return self.receive_control(message)
-        if message.incarnation is not None and message.incarnation != self._incarnation:
-            return None
-        if self._accepts is not None and type(message.body) not in self._accepts:
-            self._cell.not_understood(message)
-            return None
-        cell = self._cell
-        self._envelope = message
-        cell.begin()
+    def live(self) -> None:
+        """The whole life, in a thread."""
+        self._actor_loop()
+
+    def _start_actor_loop(self) -> None:
+        self._cell.system.runtime.start(self)
+
+    def _actor_loop(self) -> None:
+        if self.begin_life():
+            self.take_turn()
+        self.end_life()
+
+    def begin_life(self) -> bool:
+        """Run `on_start`; whether that went well."""
+        running.actor = self
+        self._envelope = first = self._cell.first_envelope()
+        began = self.now()
         try:
-            answer = self.receive(message.body)
-        except Refused as refused:
-            if message.reply is not None:
-                message.reply.refuse(refused)
-        except BaseException as error:
-            if message.reply is not None:
-                message.reply.refuse(
-                    Refused(CRASHED, f"{cell.name} crashed on {type(message.body).__name__}: {error!r}")
-                )
-            if isinstance(error, Exception):
-                raise
-            raise RuntimeError(f"{error!r} in {cell.name}") from error  # Pykka stops all actors on a BaseException
-        else:
-            if message.reply is not None:
-                message.reply.answer(answer)
+            super()._actor_loop_setup()
+        except BaseException as error:  # noqa: BLE001 - a SystemExit in on_start is a crash like any other
+            self._handle_failure(type(error), error, error.__traceback__)
         finally:
             self._envelope = None
-            cell.end()
+            running.actor = None
+        if first is not None:
+            self._cell.traced(first, self.now() - began, CRASHED if self._crash else "done")
+        if self._crash is None:
+            self._cell.started(self._incarnation)
+        return self._crash is None
+
+    def take_turn(self) -> None:
+        """Handle messages until stopped or crashed; in a simulation one, then `Paused` is raised."""
+        running.actor = self
+        try:
+            super()._actor_loop_running()
+        finally:
+            running.actor = None
+
+    def end_life(self) -> None:
+        """Report to the tree."""
+        running.actor = self
+        try:
+            if self._crash is not None:
+                self.on_crash()
+        except BaseException as error:  # noqa: BLE001 - the crash is told all the same
+            self._crash = error
+        finally:
+            running.actor = None
+            self._cell.ended(self._incarnation, self._crash)
+
+    def _handle_receive(self, message: Any) -> Any:
+        """Handle what waits in the mailbox, the control lane first: all that there is, or in a simulation one."""
+        cell, mine, accepts = self._cell, self._incarnation, self._accepts
+        mailbox: Mailbox = message
+        control, user, receive, clock = mailbox.control, mailbox.user, self.receive, cell.system.clock.now
+        burst, times = cell.system.runtime.burst, cell.times
+        then = clock()
+        while cell.incarnation == mine:
+            if control:
+                envelope = control.popleft()
+                if type(envelope) is not Envelope:
+                    return self.receive_control(envelope)
+            elif user:
+                envelope = user.popleft()
+            else:
+                return None
+            body = envelope.body
+            if envelope.incarnation and envelope.incarnation != mine:
+                pass  # a note of an incarnation that is gone
+            elif accepts is not None and type(body) not in accepts:
+                cell.not_understood(envelope)
+            else:
+                self._envelope = envelope
+                cell.busy_since = then
+                outcome = "done"
+                try:
+                    answer = receive(body)
+                    if envelope.reply is not None:
+                        if mine in cell.fenced:
+                            envelope.reply.refuse(Refused(STOPPED, f"{cell.name} did not stop in time"))
+                        else:
+                            envelope.reply.answer(answer)
+                except Refused as refused:
+                    outcome = refused.code
+                    if envelope.reply is not None:
+                        envelope.reply.refuse(refused)
+                except BaseException as error:
+                    outcome = CRASHED
+                    self._refuse_crashed(envelope, error)
+                    if isinstance(error, Exception):
+                        raise
+                    raise RuntimeError(f"{error!r} in {cell.name}") from error  # Pykka would stop all actors
+                finally:
+                    now = clock()
+                    times.append(now - then)
+                    cell.handled += 1
+                    cell.busy_since = None
+                    if envelope.trace:
+                        cell.traced(envelope, now - then, outcome)
+                    self._envelope = None
+                    then = now
+            if not burst:
+                return None
         return None
 
+    def _refuse_crashed(self, envelope: Envelope, error: BaseException) -> None:
+        """The message that crashed us is dropped, and whoever asked it is told."""
+        if envelope.reply is not None:
+            what = type(envelope.body).__name__
+            envelope.reply.refuse(Refused(CRASHED, f"{self._cell.name} crashed on {what}: {error!r}"))
+
     def receive_control(self, message: Any) -> Any:
-        """Handle a message of the control lane; trees have more of them than Pykka's stop."""
+        """Handle a message of the control lane that is no envelope: Pykka's order to stop, or a broken pipe."""
+        if isinstance(message, Exception):
+            raise message
         return super()._handle_receive(message)
 
     def _handle_failure(
@@ -222,27 +332,3 @@ class Actor(pykka.ThreadingActor):
         self._crash = self._crash or exception_value
         pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()
-
-    def _actor_loop_setup(self) -> None:
-        super()._actor_loop_setup()
-        if self._crash is None:
-            self._cell.started(self._incarnation)
-
-    def _actor_loop(self) -> None:
-        _running.actor = self
-        try:
-            super()._actor_loop()
-        except BaseException as error:  # noqa: BLE001 - a SystemExit in on_start is a crash like any other
-            self._handle_failure(type(error), error, error.__traceback__)
-        finally:
-            try:
-                if self._crash is not None:
-                    self.on_crash()
-            finally:
-                _running.actor = None
-                self._cell.ended(self._incarnation, self._crash)
-
-
-def not_understood(name: str, body: Any) -> Refused:
-    """The refusal of a message that an actor does not take."""
-    return Refused(NOT_UNDERSTOOD, f"{name} takes no {type(body).__name__}")

@@ -2,142 +2,173 @@
 
 from __future__ import annotations
 
-import queue
 from collections import deque
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
+import msgspec
 import pykka
 
-from tucano.actors.kernel.errors import STOPPED, Refused
-from tucano.actors.kernel.reply import Reply
+from tucano.actors.kernel.errors import MAILBOX_FULL, STOPPED, Refused
+from tucano.actors.kernel.reply import Asker, FutureAsker
 
-PykkaEnvelope = Any  # pykka's own `Envelope` is private; ours has its two attributes
+PykkaEnvelope = Any  # pykka's own `Envelope` is private
 
 
-class Envelope:
-    """One message on its way to one actor.
-
-    It has the two attributes that Pykka's loop reads, `message` and `reply_to`; the loop hands the whole envelope to
-    the kernel's `Actor`, which answers `reply` itself, so that a crash in an ask is a crash like any other.
+class Envelope(msgspec.Struct):
+    """One message on its way to one actor. (A struct, because that is made in C: every message needs one.)
 
     Attributes:
         body: what was said.
         reply: who waits for an answer, if anyone.
         sender: address of who said it, empty from outside.
+        trace: the conversation to which it belongs, see `trace.Context`; empty if none.
         incarnation: set on an actor's notes to itself: another incarnation of it drops them.
 
     """
 
-    __slots__ = ("body", "incarnation", "reply", "sender")
-    reply_to: ClassVar[None] = None
-
-    def __init__(self, body: Any, reply: Reply | None = None, sender: str = "", incarnation: int | None = None) -> None:
-        self.body = body
-        self.reply = reply
-        self.sender = sender
-        self.incarnation = incarnation
-
-    @property
-    def message(self) -> Any:
-        """What Pykka's loop passes on: the envelope itself."""
-        return self
+    body: Any
+    reply: Asker | None = None
+    sender: str = ""
+    trace: str = ""
+    incarnation: int = 0
 
 
-class Control:
-    """A message of the tree's: Pykka's loop gets it bare."""
+class Bell(Protocol):
+    """What wakes an actor that sleeps; `queue.SimpleQueue` is one."""
 
-    __slots__ = ("message",)
-    reply_to: ClassVar[None] = None
+    def put(self, item: None, /) -> None:
+        """Ring once."""
+        ...
 
-    def __init__(self, message: Any) -> None:
-        self.message = message
+    def get(self) -> None:
+        """Sleep until it rings; each ring wakes once."""
+        ...
 
 
 class Mailbox:
-    """Two lanes and one doorbell; any thread may put, one thread at a time gets.
+    """Two lanes; any thread may put, one thread at a time gets.
+
+    Who puts rings only if the actor sleeps: a burst costs one ring. The actor says that it will sleep *before* it looks
+    for the last time, and who puts looks whether it sleeps *after* putting, so that no message is slept through.
 
     Args:
         capacity: messages that may wait in the user lane; the control lane and notes to self are never refused.
+        bell: wakes the actor.
 
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, bell: Bell) -> None:
         self.capacity = capacity
         self.high_water = 0
         self.refused = 0
-        self._control: deque[Control] = deque()
-        self._user: deque[Envelope] = deque()
-        # one token for each message: SimpleQueue is written in C and needs no lock of ours
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.closed = False
+        self.control: deque[Any] = deque()
+        self.user: deque[Envelope] = deque()
+        self._bell = bell
+        self._sleeps = False
 
     def put(self, envelope: Envelope) -> bool:
         """Add to the user lane; False, counted, if it is full."""
-        depth = len(self._user)
+        depth = len(self.user)
         if depth >= self.capacity:
             self.refused += 1
             return False
-        self._append(envelope, depth)
+        self.user.append(envelope)
+        if depth >= self.high_water:
+            self.high_water = depth + 1
+        if self._sleeps:
+            self._ring()
         return True
 
     def put_note(self, envelope: Envelope) -> None:
         """Add a timer's note or a piped answer: the actor asked for it, so it is never refused."""
-        self._append(envelope, len(self._user))
+        self.user.append(envelope)
+        if len(self.user) > self.high_water:
+            self.high_water = len(self.user)
+        if self._sleeps:
+            self._ring()
 
     def put_control(self, message: Any) -> None:
-        """Add to the control lane, which is emptied first."""
-        self._control.append(Control(message))
-        self._bell.put(None)
+        """Add to the control lane, which is emptied first: an `Envelope`, or a message of the trees'."""
+        self.control.append(message)
+        if self._sleeps:
+            self._ring()
 
-    def get(self) -> Envelope | Control:
-        """Wait for the next message, control before user."""
-        while True:
+    def waits(self) -> bool:
+        """Whether there is anything to get; if not, the next put will ring."""
+        if self.control or self.user:
+            return True
+        self._sleeps = True
+        return bool(self.control or self.user)
+
+    def sleep(self) -> None:
+        """Wait until there is something to get."""
+        while not self.waits():
             self._bell.get()
-            if self._control:
-                return self._control.popleft()
-            if self._user:  # empty if `close` has taken what this token stood for
-                return self._user.popleft()
+        self._sleeps = False
+
+    def awake(self) -> None:
+        """Ring, whatever waits."""
+        self._bell.put(None)
 
     def depth(self) -> int:
         """User messages that wait."""
-        return len(self._user)
+        return len(self.user)
 
-    def close(self) -> None:
-        """Take no more user messages; whoever waits for an answer is told that the actor has stopped."""
+    def close(self) -> int:
+        """Take no more; whoever waits for an answer is told that the actor has stopped.
+
+        Returns:
+            How many messages were lost.
+
+        """
         self.capacity = 0
-        while self._user:
-            reply = self._user.popleft().reply
-            if reply is not None:
-                reply.refuse(Refused(STOPPED, "the actor stopped before it came to this message"))
+        self.closed = True
+        self._sleeps = True  # who has just put one without knowing comes to `_ring`
+        lost = 0
+        for lane in (self.control, self.user):
+            while lane:
+                message = lane.popleft()
+                if isinstance(message, Envelope):
+                    lost += not message.incarnation
+                    if message.reply is not None:
+                        message.reply.refuse(Refused(STOPPED, "the actor stopped before it came to this message"))
+        return lost
 
-    def _append(self, envelope: Envelope, depth: int) -> None:
-        self._user.append(envelope)
-        self._bell.put(None)
-        if depth >= self.high_water:
-            self.high_water = depth + 1
+    def _ring(self) -> None:
+        if self.closed:
+            self.close()
+        else:
+            self._sleeps = False
+            self._bell.put(None)
 
 
 class Inbox:
-    """One incarnation's view of its mailbox, in the form that Pykka's loop wants."""
+    """One incarnation's view of its mailbox, in the form that Pykka's loop wants.
+
+    The loop gets one "envelope" whenever something waits, and that is the inbox itself: the actor then empties the
+    mailbox in one go, which saves a round of the loop for each message.
+    """
+
+    reply_to: ClassVar[None] = None
 
     def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
+        self.message = mailbox
 
     def put(self, envelope: PykkaEnvelope, /) -> None:
         """Take what was sent through Pykka's own `ActorRef`, so that those work too."""
-        if type(envelope) is Control:
-            self._mailbox.put_control(envelope.message)
-            return
-        reply = None if envelope.reply_to is None else Reply.to_future(envelope.reply_to)
+        reply = None if envelope.reply_to is None else FutureAsker(envelope.reply_to)
         if isinstance(envelope.message, pykka.messages._ActorStop):
-            self._mailbox.put_control(envelope.message)
+            self.message.put_control(envelope.message)
             if reply is not None:
                 reply.answer(None)
-        elif not self._mailbox.put(Envelope(envelope.message, reply)) and reply is not None:
-            reply.refuse(Refused(STOPPED, "the mailbox is full"))
+        elif not self.message.put(Envelope(envelope.message, reply)) and reply is not None:
+            reply.refuse(Refused(MAILBOX_FULL, "the mailbox is full"))
 
-    def get(self) -> Any:
-        """Wait for the next message."""
-        return self._mailbox.get()
+    def get(self) -> Inbox:
+        """Wait until there is a message."""
+        self.message.sleep()
+        return self
 
     def empty(self) -> bool:
         """Always: Pykka empties what is left when an actor ends, and ours must outlive it."""

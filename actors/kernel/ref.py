@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import pykka
 
-from tucano.actors.kernel.errors import TimedOut
-from tucano.actors.kernel.reply import Reply
+from tucano.actors.kernel.answer import Answer
+from tucano.actors.kernel.running import running
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.system import System
@@ -61,16 +61,40 @@ class Ref:
             RuntimeError: called with `block=True` inside an actor, which would stand still meanwhile: use `pipe`.
 
         """
-        future: pykka.ThreadingFuture[Any] = pykka.ThreadingFuture()
-        self._system.ask(self, message, timeout, Reply.to_future(future), blocking=block)
-        if not block:
-            return future
-        try:
-            return future.get(timeout=timeout + 1.0)  # the deadline is kept by a timer; this is its safety net
-        except TimedOut:
-            raise
-        except pykka.Timeout as error:
-            raise TimedOut(f"{self.address} gave no answer in {timeout:g} s") from error
+        if block and running.actor is not None:
+            raise RuntimeError(f"an actor may not wait for {self.address}: use pipe(), which brings the answer later")
+        answer = Answer(self.address, timeout, self._system.runtime)
+        self._system.ask(self, message, timeout, answer)
+        return answer.get() if block else answer
+
+    @overload
+    def stop(self, *, timeout: float = ..., block: Literal[True] = True) -> bool: ...
+    @overload
+    def stop(self, *, timeout: float = ..., block: Literal[False]) -> pykka.Future[bool]: ...
+    def stop(self, *, timeout: float = 30.0, block: bool = True) -> Any:
+        """Stop the actor for good, ahead of all that waits: its tree does not start it again.
+
+        Args:
+            timeout: seconds.
+            block: False returns a Pykka future at once.
+
+        Returns:
+            Whether there was such an actor. When this returns, it has stopped, or was abandoned for not doing so.
+
+        Raises:
+            Refused: its node cannot be reached.
+            TimedOut: it has not stopped in time.
+            RuntimeError: called with `block=True` inside an actor.
+
+        """
+        if block and running.actor is not None:
+            raise RuntimeError(f"an actor may not wait for {self.address} to stop: use stop(block=False) and watch()")
+        answer = Answer(self.address, timeout, self._system.runtime)
+        if self.node == self._system.node:
+            self._system.stop_actor(self.name, answer)
+        else:
+            self._system.far.stop(self, timeout, answer)
+        return answer.get() if block else answer
 
     def is_alive(self) -> bool:
         """Whether the actor runs, or is being restarted; for one on another node, whether that node is connected."""

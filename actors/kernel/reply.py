@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pykka
 
 from tucano.actors.kernel.errors import Refused
 
 
+class Asker(Protocol):
+    """Takes one answer or one refusal; whatever comes after the first is dropped. Any thread may call."""
+
+    def answer(self, value: Any, /) -> None:
+        """Hand over the answer."""
+        ...
+
+    def refuse(self, error: Refused, /) -> None:
+        """Hand over a refusal."""
+        ...
+
+
 class Reply:
-    """Takes one answer or one refusal; whatever comes after the first is dropped.
+    """An `Asker` that calls a function.
 
     Args:
         deliver: called once, in the thread of whoever answers, with the value or with a `Refused`.
@@ -25,24 +37,36 @@ class Reply:
         self._deliver = deliver
         self._once = threading.Lock()
 
-    def answer(self, value: Any) -> None:
-        """Hand over the answer."""
+    def answer(self, value: Any, /) -> None:
+        """See `Asker.answer`."""
         if self._once.acquire(blocking=False):
             self._deliver(value)
 
-    def refuse(self, error: Refused) -> None:
-        """Hand over a refusal."""
-        if self._once.acquire(blocking=False):
-            self._deliver(error)
+    def refuse(self, error: Refused, /) -> None:
+        """See `Asker.refuse`."""
+        self.answer(error)
 
-    @classmethod
-    def to_future(cls, future: pykka.Future[Any]) -> Reply:
-        """A reply that resolves a Pykka future: a refusal is raised where the future is read."""
 
-        def deliver(value: Any) -> None:
-            if isinstance(value, Refused):
-                future.set_exception((type(value), value, None))
-            else:
-                future.set(value)
+class FutureAsker:
+    """An `Asker` that resolves any Pykka future: a refusal is raised where the future is read."""
 
-        return cls(deliver)
+    __slots__ = ("_future",)
+
+    def __init__(self, future: pykka.Future[Any]) -> None:
+        self._future = future
+
+    def answer(self, value: Any, /) -> None:
+        """See `Asker.answer`."""
+        self._future.set(value)
+
+    def refuse(self, error: Refused, /) -> None:
+        """See `Asker.refuse`."""
+        self._future.set_exception((type(error), error, None))
+
+
+def hand_over(asker: Asker, value: Any) -> None:
+    """Give an asker what may be an answer or a `Refused`."""
+    if isinstance(value, Refused):
+        asker.refuse(value)
+    else:
+        asker.answer(value)

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
+import contextlib
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import msgspec
+from pykka.messages import _ActorStop
 
-from tucano.actors.kernel.actor import Down, Fenced, current_actor
+from tucano.actors.kernel.actor import Down, Fenced
 from tucano.actors.kernel.cell import ActorInfo, Cell, Child, ChildEnded, ChildUp
-from tucano.actors.kernel.clock import Clock, SystemClock
-from tucano.actors.kernel.errors import (
-    MAILBOX_FULL,
-    NOT_FOUND,
-    UNREACHABLE,
-    Refused,
-    TimedOut,
-    refusal,
-)
+from tucano.actors.kernel.errors import MAILBOX_FULL, NOT_FOUND, Refused
+from tucano.actors.kernel.events import Channel, Lifecycle
+from tucano.actors.kernel.exposed import Exposed
+from tucano.actors.kernel.far import Far
 from tucano.actors.kernel.mailbox import Envelope
-from tucano.actors.kernel.message import Codec
 from tucano.actors.kernel.ref import Ref
-from tucano.actors.kernel.reply import Reply
-from tucano.actors.kernel.timers import ThreadTimers, Timers
-from tucano.actors.kernel.tree import Tree
+from tucano.actors.kernel.reply import Asker
+from tucano.actors.kernel.running import running
+from tucano.actors.kernel.runtime import Runtime, Threads
+from tucano.actors.kernel.trace import Span, SpanKind, TraceInfo, Tracer
+from tucano.actors.kernel.tree import StartChild, StopChild, Tree
 from tucano.actors.kernel.watches import Watches
-from tucano.transport.link import Kind, Letter, Link
-
-log = logging.getLogger("tucano.kernel")
+from tucano.transport.link import Link
 
 ROOT = "root"
 
@@ -41,37 +34,30 @@ class System:
 
     Args:
         node: the node's name.
-        clock: time now.
-        timers: time to come; the system closes it.
-        chance: for jitter and identifiers.
+        runtime: what runs the actors, by default real threads; the system closes it.
         link: the network, absent for a node on its own; the system closes it.
+
+    Attributes:
+        ended: set when the root tree has ended.
+        gave_up: why it did, if nobody told it to.
+        dead_letters: messages that found no receiver or were refused, ever.
 
     """
 
-    def __init__(
-        self,
-        node: str,
-        *,
-        clock: Clock | None = None,
-        timers: Timers | None = None,
-        chance: random.Random | None = None,
-        link: Link | None = None,
-    ) -> None:
+    def __init__(self, node: str, *, runtime: Runtime | None = None, link: Link | None = None) -> None:
         self.node = node
-        self.clock = clock or SystemClock()
-        self.timers: Timers = timers or ThreadTimers(self.clock)
-        self.chance = chance or random.Random()
+        self.runtime: Runtime = runtime or Threads()
+        self.clock = self.runtime.clock
+        self.timers = self.runtime.timers
+        self.chance: random.Random = self.runtime.chance
         self.ended = threading.Event()
         self.gave_up: BaseException | None = None
         self.dead_letters = 0
-        self._link = link
-        self._codec = Codec(to_wire=self._to_wire, from_wire=self._from_wire)
-        self._cells: dict[str, Cell] = {}
-        self._pending: dict[int, tuple[str, Reply]] = {}  # asks to other nodes, by id
-        self._ids = itertools.count(1)
-        self._watches = Watches()
-        if link is not None:
-            link.start(self)
+        self.tracer = Tracer(node, self.clock.wall)
+        self.channel = Channel(node, self.clock.wall, self._tell_subscriber)
+        self.watches = Watches()
+        self._cells: dict[str, Cell | Exposed] = {}
+        self.far = Far(self, link)
 
     # Names.
 
@@ -84,6 +70,28 @@ class System:
         """Start the root tree with these children; its strategy and law are further arguments of `Tree`."""
         self.cell(Child(ROOT, Tree, {"children": tuple(children), **tree}), "", self._root_news).start()
 
+    def spawn(self, child: Child, timeout: float = 30.0) -> Ref:
+        """Start a further child of the root tree, and wait until it is up.
+
+        Raises:
+            Refused: the name is taken, or the child crashed in its start; its tree goes on by the child's spec.
+
+        """
+        self.ref(ROOT).ask(StartChild(child), timeout=timeout)
+        return self.ref(child.name)
+
+    def expose(self, name: str, actor: Any) -> Ref:
+        """Give any Pykka actor (its `ActorRef`) a name, so that it can be told and asked from all nodes.
+
+        Raises:
+            Refused: the name is taken.
+
+        """
+        if name in self._cells:
+            raise Refused("name_taken", f"node {self.node} has an actor called {name} already")
+        self._cells[name] = Exposed(self, name, actor)
+        return self.ref(name)
+
     def stop(self, timeout: float = 30.0) -> bool:
         """Stop the root tree, then timers and link.
 
@@ -94,20 +102,17 @@ class System:
             Whether all actors stopped in time.
 
         """
-        root = self._cells.get(ROOT)
-        if root is None:
-            self.ended.set()
+        if ROOT in self._cells:
+            self._stop_root()
         else:
-            root.stop()
+            self.ended.set()
         in_time = self.ended.wait(timeout)
-        self.timers.close()
-        if self._link is not None:
-            self._link.close()
+        for cell in list(self._cells.values()):
+            if isinstance(cell, Exposed):
+                cell.close("stopped")
+        self.runtime.close()
+        self.far.close()
         return in_time
-
-    def snapshot(self) -> list[ActorInfo]:
-        """All actors, parents before children."""
-        return [cell.info() for cell in list(self._cells.values())]
 
     def cell(self, child: Child, parent: str, tell_tree: Callable[[Any], None]) -> Cell:
         """Make the place for a child; for trees.
@@ -121,221 +126,206 @@ class System:
         cell = self._cells[child.name] = Cell(self, child, parent, tell_tree)
         return cell
 
-    def forget(self, cell: Cell, why: str) -> None:
+    def forget(self, cell: Cell | Exposed, why: str) -> None:
         """A name is gone for good; for cells."""
         if self._cells.get(cell.name) is cell:
             del self._cells[cell.name]
         self.down(cell.name, why, "")
 
-    def happened(self, what: str, who: str, detail: str, traceback: str = "") -> None:
-        """Log an event of an actor's life."""
-        log.warning("%s %s/%s: %s", what, self.node, who, detail)
-        if traceback:
-            log.info("%s", traceback)
+    def below(self, parent: str) -> list[Cell]:
+        """The children of a tree, the last one first."""
+        return [c for c in reversed(self._cells.values()) if isinstance(c, Cell) and c.parent == parent]
+
+    # What can be seen.
+
+    def snapshot(self) -> list[ActorInfo]:
+        """All actors, parents before children."""
+        return [cell.info() for cell in list(self._cells.values())]
+
+    def events(self) -> tuple[Lifecycle, ...]:
+        """What lately happened to the actors, oldest first."""
+        return self.channel.latest()
+
+    def spans(self, trace: str) -> tuple[Span, ...]:
+        """What this node knows of a conversation."""
+        return self.tracer.spans(trace)
+
+    def traces(self) -> tuple[TraceInfo, ...]:
+        """The conversations that this node remembers, oldest first."""
+        return self.tracer.traces()
+
+    @contextlib.contextmanager
+    def trace(self) -> Iterator[str]:
+        """Begin a conversation: whatever this thread, which must be no actor's, sends within belongs to it."""
+        trace = f"{self.chance.getrandbits(64):016x}"
+        with self.in_context(self.tracer.begin(trace)):
+            yield trace
 
     # Sending.
 
     def tell(self, ref: Ref, message: Any) -> bool:
         """See `Ref.tell`."""
-        sender = self._sender()
+        sender, context = self._speak("tell", ref, message)
+        if ref.node != self.node:
+            return self.far.tell(ref, message, sender, context)
+        cell = self._cells.get(ref.name)
+        if cell is not None and cell.mailbox.put(Envelope(message, None, sender, context)):
+            return True
+        self.lost(ref.name, "no actor has that name" if cell is None else "its mailbox is full")
+        return False
+
+    def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker) -> None:
+        """Ask, and hand the answer or a refusal to `asker`, who keeps the time."""
+        sender, context = self._speak("ask", ref, message)
         if ref.node == self.node:
-            cell = self._cells.get(ref.name)
-            if cell is not None and cell.mailbox.put(Envelope(message, None, sender)):
-                return True
-            self.dead_letters += 1
-            return False
-        tag, body = self._codec.encode(message)
-        return self._send(ref.node, Letter(Kind.TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body)))
+            self.deliver(ref.name, Envelope(message, asker, sender, context))
+        else:
+            self.far.ask(ref, message, timeout, asker, sender, context)
 
-    def ask(self, ref: Ref, message: Any, timeout: float, reply: Reply, *, blocking: bool = False) -> None:
-        """Ask, and hand the answer, a refusal, or after `timeout` seconds a `TimedOut`, to `reply`."""
-        if blocking and current_actor() is not None:
-            raise RuntimeError(f"an actor may not wait for {ref.address}: use pipe(), which brings the answer later")
-        sender = self._sender()
-        deadline = self.timers.after(
-            timeout, lambda: reply.refuse(TimedOut(f"{ref.address} gave no answer in {timeout:g} s"))
-        )
-
-        def settle(value: Any) -> None:
-            deadline.cancel()
-            _hand_over(reply, value)
-
-        timed = Reply(settle)
-        if ref.node == self.node:
-            self._deliver(ref.name, Envelope(message, timed, sender))
-            return
-        identifier = next(self._ids)
-        tag, body = self._codec.encode(message)
-        self._pending[identifier] = (ref.node, timed)
-        # an answer that never comes must not stay pending
-        self.timers.after(timeout, lambda: self._forget_ask(identifier))
-        letter = Letter(Kind.ASK, ref.name, sender, identifier, int(timeout * 1000), tag, msgspec.Raw(body))
-        if not self._send(ref.node, letter) and self._forget_ask(identifier):
-            timed.refuse(Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
-
-    def is_alive(self, ref: Ref) -> bool:
-        """See `Ref.is_alive`."""
-        if ref.node == self.node:
-            return ref.name in self._cells
-        return self._link is not None and self._link.connected(ref.node)
-
-    def _forget_ask(self, identifier: int) -> bool:
-        return self._pending.pop(identifier, None) is not None
-
-    def _sender(self) -> str:
-        actor = current_actor()
-        if actor is None:
-            return ""
-        if actor.fenced:
-            raise Fenced(f"{actor.ref.address} was abandoned: it may not speak any more")
-        return actor.ref.address
-
-    def _deliver(self, name: str, envelope: Envelope) -> None:
+    def deliver(self, name: str, envelope: Envelope) -> None:
+        """Put a message into a mailbox of this node, or refuse it."""
         cell = self._cells.get(name)
         if cell is not None and cell.mailbox.put(envelope):
             return
-        self.dead_letters += 1
+        code, why = (NOT_FOUND, "no actor has that name") if cell is None else (MAILBOX_FULL, "its mailbox is full")
+        self.lost(name, why)
         if envelope.reply is not None:
-            code = NOT_FOUND if cell is None else MAILBOX_FULL
-            envelope.reply.refuse(Refused(code, f"{self.node}/{name}: {code.replace('_', ' ')}"))
+            envelope.reply.refuse(Refused(code, f"{self.node}/{name}: {why}"))
 
-    def _send(self, node: str, letter: Letter) -> bool:
-        if self._link is not None and self._link.send(node, letter):
-            return True
-        self.dead_letters += 1
-        return False
+    def stop_actor(self, name: str, asker: Asker) -> None:
+        """Stop an actor of this node for good, ahead of all that waits; `asker` gets whether there was one."""
+        cell = self._cells.get(name)
+        if cell is None:
+            asker.answer(False)
+        elif isinstance(cell, Exposed):
+            cell.stop()
+            asker.answer(True)
+        elif parent := self._cells.get(cell.parent):
+            parent.mailbox.put_control(Envelope(StopChild(name), asker))
+        else:
+            self._stop_root()
+            asker.answer(True)
+
+    def is_alive(self, ref: Ref) -> bool:
+        """See `Ref.is_alive`."""
+        return ref.name in self._cells if ref.node == self.node else self.far.connected(ref.node)
+
+    def lost(self, name: str, why: str, times: int = 1) -> None:
+        """Messages found no receiver: they are counted, and an event."""
+        self.dead_letters += times
+        self.channel.happened_again("dead_letter", name, why)
+
+    # Who speaks, and in which conversation.
+
+    def cause(self) -> str:
+        """Context of what this thread is doing; empty if it belongs to no conversation."""
+        actor = running.actor
+        if actor is None:
+            return running.trace
+        return "" if actor._envelope is None else actor._envelope.trace
+
+    def speaker(self) -> str:
+        """Address of the actor that this thread runs; empty if it runs none."""
+        return "" if running.actor is None else running.actor._cell.address
+
+    def _speak(self, kind: SpanKind, ref: Ref, message: Any) -> tuple[str, str]:
+        """The sender and the context of a new message."""
+        actor = running.actor
+        if actor is None:
+            sender, cause = "", running.trace
+        else:
+            if actor.fenced:
+                raise Fenced(f"{actor._cell.address} was abandoned: it may not speak any more")
+            envelope = actor._envelope
+            sender, cause = actor._cell.address, envelope.trace if envelope is not None else ""
+        return sender, self.tracer.sent(cause, kind, sender, ref.address, message) if cause else ""
+
+    def answer_context(self, cause: str, sender: str, to: str, value: Any) -> str:
+        """The context of an answer to what was asked because of `cause`; what came with a letter has one already."""
+        if not cause:
+            return ""
+        present = self.cause()
+        if present.endswith((":answer", ":refusal")) and running.actor is None:
+            return present
+        if present.partition(":")[0] != cause.partition(":")[0]:
+            present = cause
+        return self.tracer.sent(present, "refusal" if isinstance(value, Refused) else "answer", sender, to, value)
+
+    @contextlib.contextmanager
+    def in_context(self, context: str) -> Iterator[None]:
+        """Do something, in a thread that runs no actor, as part of a conversation."""
+        before, running.trace = running.trace, context
+        try:
+            yield
+        finally:
+            running.trace = before
 
     # Watches.
 
-    def watch(self, watcher: str, ref: Ref) -> None:
+    def watch(self, watcher: str, ref: Ref, incarnation: int) -> None:
         """See `Actor.watch`."""
-        if ref.node == self.node:
-            if ref.name in self._cells:
-                self._watches.here(ref.name, f"{self.node}/{watcher}")
-            else:
-                self._tell_down(watcher, Down(ref.address, "not_found"))
+        address = f"{self.node}/{watcher}"
+        if ref.node != self.node:
+            self.watches.there(ref.node, watcher, ref.name, incarnation)
+            if not self.far.watch(ref, address):
+                self.heard_down(ref.node, watcher, ref.name, Down(ref.address, "node_silent", "it is not connected"))
             return
-        self._watches.there(ref.node, watcher, ref.name)
-        letter = Letter(Kind.WATCH, ref.name, f"{self.node}/{watcher}")
-        if not self.is_alive(ref) or not self._send(ref.node, letter):
-            self._lost(ref.node, watcher, ref.name, Down(ref.address, "node_silent"))
+        self.watches.here(ref.name, address, incarnation)
+        if ref.name not in self._cells:  # looked at after it was noted: it may have ended in between
+            self.down(ref.name, "not_found", "no actor has that name")
 
     def unwatch(self, watcher: str, ref: Ref) -> None:
         """See `Actor.unwatch`."""
+        address = f"{self.node}/{watcher}"
         if ref.node == self.node:
-            self._watches.not_here(ref.name, f"{self.node}/{watcher}")
-        elif self._watches.not_there(ref.node, watcher, ref.name):
-            self._send(ref.node, Letter(Kind.UNWATCH, ref.name, f"{self.node}/{watcher}"))
+            self.watches.not_here(ref.name, address)
+        elif self.watches.not_there(ref.node, watcher, ref.name):
+            self.far.unwatch(ref, address)
+
+    def watched(self, name: str, watcher: str) -> None:
+        """A watcher on another node watches a name here."""
+        self.watches.here(name, watcher)
+        if name not in self._cells:
+            self.down(name, "not_found", "no actor has that name")
 
     def down(self, name: str, why: str, detail: str) -> None:
         """An incarnation of a name has ended; for trees and cells."""
+        watchers = self.watches.ended(name)
         news = Down(f"{self.node}/{name}", why, detail)
-        for address in self._watches.ended(name):
+        for address, incarnation in watchers:
             node, _, watcher = address.partition("/")
             if node == self.node:
-                self._tell_down(watcher, news)
+                self._tell_down(watcher, news, incarnation)
             else:
-                self._send_down(node, watcher, news)
+                self.far.down(node, watcher, news)
 
-    def _lost(self, node: str, watcher: str, name: str, news: Down) -> None:
+    def heard_down(self, node: str, watcher: str, name: str, news: Down) -> None:
         """Tell a watcher here of an actor elsewhere, unless it has been told."""
-        if self._watches.not_there(node, watcher, name):
-            self._tell_down(watcher, news)
+        incarnation = self.watches.not_there(node, watcher, name)
+        if incarnation:
+            self._tell_down(watcher, news, incarnation)
 
-    def _tell_down(self, watcher: str, news: Down) -> None:
+    def node_down(self, node: str, why: str) -> None:
+        """Another node is gone, and all its actors for those who watch them."""
+        for watcher, name in self.watches.gone(node):
+            self.heard_down(node, watcher, name, Down(f"{node}/{name}", "node_silent", why))
+
+    def _tell_down(self, watcher: str, news: Down, incarnation: int) -> None:
         cell = self._cells.get(watcher)
+        if isinstance(cell, Cell):
+            cell.told(news, incarnation)
+
+    def _tell_subscriber(self, name: str, event: Lifecycle) -> None:
+        cell = self._cells.get(name)
         if cell is not None:
-            cell.mailbox.put_note(Envelope(news))
+            cell.mailbox.put(Envelope(event))
 
-    def _send_down(self, node: str, watcher: str, news: Down) -> None:
-        tag, body = self._codec.encode(news)
-        self._send(node, Letter(Kind.DOWN, watcher, news.who, 0, 0, tag, msgspec.Raw(body)))
-
-    # Receiving: called in the link's thread.
-
-    def letters(self, node: str, batch: Sequence[Letter]) -> None:
-        """See `transport.link.Receiver`."""
-        for letter in batch:
-            try:
-                self._letter(node, letter)
-            except msgspec.DecodeError as error:
-                log.warning("refused a malformed letter from %s for %s: %s", node, letter.to, error)
-            except Refused as refused:
-                log.warning("refused a letter from %s for %s: %s", node, letter.to, refused)
-                if letter.kind == Kind.ASK:
-                    self._answer(node, letter.id, refused)
-                elif letter.kind == Kind.ANSWER:
-                    self._settle(letter.id, refused)
-
-    def peer_up(self, node: str) -> None:
-        """See `transport.link.Receiver`."""
-        log.info("node %s is connected", node)
-
-    def peer_down(self, node: str, why: str) -> None:
-        """See `transport.link.Receiver`."""
-        log.warning("node %s is gone: %s", node, why)
-        for identifier, (to, _) in list(self._pending.items()):
-            if to == node:
-                self._settle(identifier, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
-        for watcher, name in self._watches.gone(node):
-            self._lost(node, watcher, name, Down(f"{node}/{name}", "node_silent", why))
-
-    def _letter(self, node: str, letter: Letter) -> None:
-        match letter.kind:
-            case Kind.TELL:
-                self._deliver(letter.to, Envelope(self._codec.decode(letter.tag, letter.body), None, letter.sender))
-            case Kind.ASK:
-                body = self._codec.decode(letter.tag, letter.body)
-                reply = Reply(lambda value: self._answer(node, letter.id, value))
-                self._deliver(letter.to, Envelope(body, reply, letter.sender))
-            case Kind.ANSWER:
-                self._settle(letter.id, self._codec.decode(letter.tag, letter.body))
-            case Kind.REFUSAL:
-                code, detail = msgspec.msgpack.decode(letter.body, type=tuple[str, str])
-                self._settle(letter.id, refusal(code, detail))
-            case Kind.WATCH:
-                if letter.to in self._cells:
-                    self._watches.here(letter.to, letter.sender)
-                else:
-                    news = Down(f"{self.node}/{letter.to}", "not_found")
-                    self._send_down(node, letter.sender.partition("/")[2], news)
-            case Kind.UNWATCH:
-                self._watches.not_here(letter.to, letter.sender)
-            case Kind.DOWN:
-                news = self._codec.decode(letter.tag, letter.body)
-                if isinstance(news, Down):
-                    self._lost(node, letter.to, news.who.partition("/")[2], news)
-            case other:
-                raise Refused("not_understood", f"letters of kind {other} are not known here")
-
-    def _answer(self, node: str, identifier: int, value: Any) -> None:
-        if isinstance(value, Refused):
-            body = msgspec.msgpack.encode((value.code, value.detail))
-            self._send(node, Letter(Kind.REFUSAL, "", "", identifier, 0, "", msgspec.Raw(body)))
-        else:
-            tag, body = self._codec.encode(value)
-            self._send(node, Letter(Kind.ANSWER, "", "", identifier, 0, tag, msgspec.Raw(body)))
-
-    def _settle(self, identifier: int, value: Any) -> None:
-        waiting = self._pending.pop(identifier, None)
-        if waiting is not None:
-            _hand_over(waiting[1], value)
-
-    # Refs in messages.
-
-    def _to_wire(self, value: Any) -> Any:
-        if isinstance(value, Ref):
-            return value.address
-        raise TypeError(f"a {type(value).__name__} cannot travel in a message")
-
-    def _from_wire(self, kind: type, value: Any) -> Any:
-        if kind is Ref and isinstance(value, str) and "/" in value:
-            return self.ref(value)
-        raise ValueError(f"{value!r} is no {kind.__name__}")
+    # The root.
 
     def _root_news(self, news: ChildUp | ChildEnded) -> None:
         """What the root tree would tell its own tree, if it had one."""
         root = self._cells[ROOT]
+        assert isinstance(root, Cell)
         if isinstance(news, ChildUp):
             root.phase = "up"
             return
@@ -343,9 +333,5 @@ class System:
         root.phase = "down"
         self.ended.set()
 
-
-def _hand_over(reply: Reply, value: Any) -> None:
-    if isinstance(value, Refused):
-        reply.refuse(value)
-    else:
-        reply.answer(value)
+    def _stop_root(self) -> None:
+        self._cells[ROOT].mailbox.put_control(_ActorStop())

@@ -7,7 +7,11 @@ sent and the receiving node what became of it, so that a conversation is put tog
 
 from __future__ import annotations
 
-from typing import Literal
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from tucano.actors.kernel.message import Message
 
@@ -60,3 +64,129 @@ class TraceInfo(Message, frozen=True):
     at: float
     what: str
     spans: int
+
+
+class Context(NamedTuple):
+    """What a message carries of its conversation; in a letter as text, its parts joined by `:`."""
+
+    trace: str
+    span: str
+    parent: str
+    kind: str
+
+
+MAX_CONTEXT = 200
+"""Characters of a context that comes from another node, at most."""
+
+_KINDS = frozenset(get_args(SpanKind))
+
+
+def read(text: str) -> Context | None:
+    """The context in a message; None if it is none of ours."""
+    parts = text.split(":")
+    if len(text) > MAX_CONTEXT or len(parts) != 4 or parts[3] not in _KINDS:
+        return None
+    return Context(*parts)
+
+
+class Tracer:
+    """Remembers the latest conversations in which a node took part.
+
+    Args:
+        node: its name.
+        wall: seconds since the epoch.
+        keep: conversations to remember.
+        most: spans of one conversation to remember; what comes later is not recorded.
+
+    """
+
+    BEATS = 3
+    """Times that a timer of one kind carries a conversation on, for one actor: a timer that is set again and again is
+    a heartbeat, not a consequence, and no conversation would ever end."""
+
+    def __init__(self, node: str, wall: Callable[[], float], keep: int = 256, most: int = 2000) -> None:
+        self._node = node
+        self._wall = wall
+        self._keep = keep
+        self._most = most
+        self._traces: dict[str, list[Span]] = {}
+        self._timers: dict[str, Counter[tuple[str, str]]] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def begin(self, trace: str) -> str:
+        """The context of a conversation's first message."""
+        return ":".join((trace, self._fresh(), "", "tell"))
+
+    def sent(self, cause: str, kind: SpanKind, sender: str, to: str, what: Any) -> str:
+        """A message is sent because of another.
+
+        Args:
+            cause: context of the message that is being handled.
+            kind: of the new message.
+            sender: address.
+            to: address.
+            what: the message.
+
+        Returns:
+            The new message's context; empty if the cause has none, or the timer is a heartbeat.
+
+        """
+        context = read(cause)
+        if context is None:
+            return ""
+        named = name_of(what)
+        if kind == "timer" and self._is_beat(context.trace, sender, named):
+            return ""
+        span = self._fresh()
+        self._record(Span(context.trace, span, context.span, kind, sender, to, named, sent=self._wall()))
+        return ":".join((context.trace, span, context.span, kind))
+
+    def handled(self, text: str, sender: str, to: str, what: Any, took: float, outcome: str) -> None:
+        """A message has been handled, just now, in `took` seconds."""
+        context = read(text)
+        if context is None:
+            return
+        trace, span, parent, kind = context
+        begun = self._wall() - took
+        whole = Span(trace, span, parent, cast(SpanKind, kind), sender, to, name_of(what), 0.0, begun, took, outcome)
+        self._record(whole)
+
+    def spans(self, trace: str) -> tuple[Span, ...]:
+        """What is known of a conversation."""
+        with self._lock:
+            return tuple(self._traces.get(trace, ()))
+
+    def traces(self) -> tuple[TraceInfo, ...]:
+        """The conversations that are remembered, oldest first."""
+        with self._lock:
+            return tuple(
+                TraceInfo(trace, spans[0].sent or spans[0].begun, spans[0].what, len(spans))
+                for trace, spans in self._traces.items()
+            )
+
+    def _fresh(self) -> str:
+        return f"{self._node}.{next(self._numbers)}"
+
+    def _is_beat(self, trace: str, actor: str, note: str) -> bool:
+        with self._lock:
+            timers = self._timers.setdefault(trace, Counter())
+            timers[actor, note] += 1
+            return timers[actor, note] > self.BEATS
+
+    def _record(self, span: Span) -> None:
+        with self._lock:
+            spans = self._traces.get(span.trace)
+            if spans is None:
+                spans = self._traces[span.trace] = []
+                while len(self._traces) > self._keep:
+                    del self._traces[next(iter(self._traces))]
+                while len(self._timers) > self._keep:
+                    del self._timers[next(iter(self._timers))]
+            if len(spans) < self._most:
+                spans.append(span)
+
+
+def name_of(message: Any) -> str:
+    """A message's type: its tag, or the name of its class."""
+    return message.TAG if isinstance(message, Message) else type(message).__name__

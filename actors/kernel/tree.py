@@ -11,13 +11,15 @@ its children and crashes itself, so that its own tree decides; at the root, the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, assert_never
 
 from tucano.actors.kernel.actor import Actor
 from tucano.actors.kernel.cell import Cell, Child, ChildEnded, ChildUp
-from tucano.actors.kernel.errors import Refused
+from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
+from tucano.actors.kernel.reply import Reply, hand_over
 from tucano.actors.kernel.restart import GiveUp, History, Law, crashed
 
 Strategy = Literal["one_for_one", "rest_for_one", "one_for_all"]
@@ -29,14 +31,14 @@ class GaveUp(Exception):
 
 @dataclass(frozen=True)
 class StartChild:
-    """Start a further child, now; answered with None, or refused if the name is taken."""
+    """Start a further child; answered with None when it is up, or refused: the name is taken, or its start crashed."""
 
     child: Child
 
 
 @dataclass(frozen=True)
 class StopChild:
-    """Stop a child and forget it; harmless if there is none."""
+    """Stop a child and forget it; answered, when it is gone, with whether there was one."""
 
     name: str
 
@@ -63,6 +65,8 @@ class _Branch:
     doomed: bool = False  # it goes down because of a sibling's crash
     held: bool = False  # it waits for its backoff to be over
     why: str = "stopped"
+    starters: list[Reply] = field(default_factory=list)  # who waits until it is up
+    stoppers: list[Reply] = field(default_factory=list)  # who waits until it is gone
 
 
 class Tree(Actor):
@@ -76,6 +80,7 @@ class Tree(Actor):
     """
 
     Inbox = StartChild | StopChild | RestartDue | ShutdownDue
+    shutdown = math.inf  # its children have their deadlines
 
     def __init__(
         self, children: Sequence[Child] = (), strategy: Strategy = "one_for_one", law: Law | None = None
@@ -95,16 +100,18 @@ class Tree(Actor):
             self._add(child)
         self._step()
 
-    def receive(self, message: StartChild | StopChild | RestartDue | ShutdownDue) -> None:
-        """Handle what comes by the user lane."""
+    def receive(self, message: StartChild | StopChild | RestartDue | ShutdownDue) -> bool | None:
+        """Handle what comes in envelopes."""
         match message:
             case StartChild(child):
                 if child.name in self._branches:
                     raise Refused("name_taken", f"{child.name} is a child of {self._cell.name} already")
-                self._add(child)
+                self._add(child).starters.append(self.reply_later())
             case StopChild(name):
-                if name in self._branches:
-                    self._branches[name].wanted = False
+                if name not in self._branches:
+                    return False
+                self._branches[name].wanted = False
+                self._branches[name].stoppers.append(self.reply_later())
             case RestartDue(names):
                 for name in names:
                     if name in self._branches:
@@ -117,14 +124,16 @@ class Tree(Actor):
             case _:
                 assert_never(message)
         self._step()
+        return None
 
     def receive_control(self, message: Any) -> Any:
-        """Handle what comes by the control lane: children's news, and Pykka's order to stop."""
+        """Handle what comes bare: children's news, and Pykka's order to stop."""
         match message:
             case ChildUp(name, incarnation):
                 branch = self._branches.get(name)
                 if branch and branch.cell.incarnation == incarnation and branch.cell.phase == "starting":
                     branch.cell.phase = "up"
+                    self._answer(branch.starters, None)
             case ChildEnded(name, incarnation, crash):
                 branch = self._branches.get(name)
                 if branch and branch.cell.incarnation == incarnation:
@@ -136,21 +145,28 @@ class Tree(Actor):
         self._step()
 
     def on_crash(self) -> None:
-        """Leave no child behind: the next incarnation starts its own."""
-        for branch in reversed(self._branches.values()):
-            branch.cell.stop()
-            branch.cell.close("gave_up")
+        """Leave no child behind: the next incarnation starts its own. (Who gave up has none any more.)"""
+        for cell in self._cell.system.below(self._cell.name):
+            cell.orphan()
 
-    def _add(self, child: Child) -> None:
+    def _add(self, child: Child) -> _Branch:
         cell = self._cell.system.cell(child, self._cell.name, self._cell.mailbox.put_control)
-        self._branches[child.name] = _Branch(cell)
+        branch = self._branches[child.name] = _Branch(cell)
+        return branch
+
+    def _answer(self, waiting: list[Reply], value: Any) -> None:
+        for reply in waiting:
+            hand_over(reply, value)
+        waiting.clear()
 
     def _ended(self, branch: _Branch, crash: BaseException | None) -> None:
         """Decide on a child whose incarnation has ended."""
         cell = branch.cell
         cell.phase = "down"
         siblings_fault, branch.doomed = branch.doomed and crash is None, False
-        self._cell.system.down(cell.name, "stopped" if crash is None else "crashed", repr(crash) if crash else "")
+        why = "stopped" if crash is None else "gave_up" if isinstance(crash, GaveUp) else "crashed"
+        self._cell.system.down(cell.name, why, repr(crash) if crash else "")
+        self._answer(branch.starters, Refused(CRASHED, f"{cell.address} did not start: it {why} ({crash!r})"))
         if not branch.wanted or siblings_fault:
             return
         if cell.child.restart == "temporary" or (cell.child.restart == "transient" and crash is None):
@@ -159,7 +175,7 @@ class Tree(Actor):
         verdict = crashed(self._law, self._history, self.now(), self.chance.random)
         if isinstance(verdict, GiveUp):
             self._gave_up = verdict
-            self._cell.system.happened("tree_gave_up", self._cell.name, f"last: {cell.name}: {crash!r}")
+            self._cell.system.channel.happened("tree_gave_up", self._cell.name, f"last: {cell.name}: {crash!r}")
             for other in self._branches.values():
                 other.wanted, other.why = False, "gave_up"
             return
@@ -194,12 +210,15 @@ class Tree(Actor):
                 return
             if cell.phase in ("up", "starting"):
                 cell.stop()
-                self.after(cell.child.shutdown, ShutdownDue(name, cell.incarnation))
+                if cell.shutdown < math.inf:
+                    self.after(cell.shutdown, ShutdownDue(name, cell.incarnation))
                 return
             branch.doomed = False
             if not branch.wanted:
                 del self._branches[name]
                 cell.close(branch.why)
+                self._answer(branch.starters, Refused(STOPPED, f"{cell.address} was stopped before it was up"))
+                self._answer(branch.stoppers, True)
         if self._gave_up is not None:
             raise GaveUp(f"{self._gave_up.crashes} crashes within {self._gave_up.within:g} s below {self._cell.name}")
         if self._stopping:

@@ -216,8 +216,10 @@ def test_stop_does_not_wait_behind_user_messages(system: Start) -> None:
     eventually(lambda: here.ref("a").tell(Block(entered, gate)))
     assert entered.wait(5)
     waiting = [here.ref("a").ask(Add(1), timeout=9, block=False) for _ in range(50)]
-    here.ref("t").ask(StopChild("a"), timeout=5)
+    stopped = here.ref("t").ask(StopChild("a"), timeout=5, block=False)
+    eventually(lambda: here.snapshot()[-1].phase == "stopping")
     gate.set()
+    assert stopped.get(timeout=5) is True
     for future in waiting:
         with pytest.raises(Refused) as refused:
             future.get(timeout=5)

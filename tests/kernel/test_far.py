@@ -81,5 +81,5 @@ def test_malformed_letters_harm_nobody(pair: Pair) -> None:
     for kind in (Kind.REFUSAL, Kind.ANSWER, Kind.DOWN, Kind.ASK, Kind.TELL, 99):
         for body in (b"\xc1", b"\x01", b"\x92\x01\x02"):
             tag = "kernel.Nonsense/9" if body == b"\x01" else ""
-            there.letters("here", [Letter(kind, "a", "here/w", 999_999, 0, tag, msgspec.Raw(body))])
+            there.far.letters("here", [Letter(kind, "a", "here/w", 999_999, 0, tag, msgspec.Raw(body))])
     assert here.ref("there/a").ask(Total(), timeout=5) == 0

@@ -1,0 +1,109 @@
+"""A plain Pykka actor under a name of the kernel's, so that it can be told and asked from all nodes."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pykka
+from pykka._envelope import Envelope as PykkaEnvelope
+from pykka.messages import _ActorStop
+
+from tucano.actors.kernel.cell import ActorInfo
+from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
+from tucano.actors.kernel.mailbox import Envelope
+from tucano.actors.kernel.reply import Asker
+from tucano.actors.kernel.timers import Beat
+
+if TYPE_CHECKING:
+    from tucano.actors.kernel.system import System
+
+LOOK = 0.2
+"""Seconds between two looks whether the actor lives: Pykka tells nobody when one ends."""
+
+
+class Exposed:
+    """What a `Cell` is for the kernel's actors; it is its own mailbox, too, which is the Pykka actor's inbox.
+
+    What a crash does, and who restarts it, is the actor's own business: Pykka hands an exception to who asked, and
+    the actor lives on. Its inbox has no bound but its own.
+
+    Args:
+        system: the node's actor system.
+        name: in this node.
+        actor: Pykka's ref of it.
+
+    """
+
+    def __init__(self, system: System, name: str, actor: pykka.ActorRef[Any]) -> None:
+        self.system = system
+        self.name = name
+        self.handled = 0
+        self._actor = actor
+        self._watch = Beat(system.clock, system.timers, LOOK, self._look)
+
+    @property
+    def mailbox(self) -> Exposed:
+        """See `Cell.mailbox`."""
+        return self
+
+    def put(self, envelope: Envelope) -> bool:
+        """Hand on a message; False if the actor has stopped."""
+        if not self._actor.is_alive():
+            self.close("stopped")
+            return False
+        answer = None if envelope.reply is None else _Answer(self.name, envelope.reply)
+        self.handled += 1
+        self._actor.actor_inbox.put(PykkaEnvelope(envelope.body, reply_to=answer))
+        return True
+
+    def put_control(self, message: Any) -> None:
+        """See `Mailbox.put_control`: Pykka's order to stop is the only one that is meant for it."""
+        if isinstance(message, _ActorStop):
+            self.stop()
+
+    def stop(self) -> None:
+        """Have it stop, behind all that waits: so it is with Pykka."""
+        with contextlib.suppress(pykka.ActorDeadError):
+            self._actor.stop(block=False)
+
+    def close(self, why: str) -> None:
+        """The name is gone; the actor is not ours to stop."""
+        self._watch.cancel()
+        self.system.forget(self, why)
+
+    def info(self) -> ActorInfo:
+        """The present state, as far as Pykka shows it."""
+        phase = "up" if self._actor.is_alive() else "gone"
+        kind = self._actor.actor_class.__name__
+        return ActorInfo(self.name, "", kind, phase, 0, 0, self.handled, 0, 0, 0.0, "")
+
+    def _look(self, asker: Asker) -> None:
+        asker.answer(None)
+        if not self._actor.is_alive():
+            self.close("stopped")
+
+
+class _Answer(pykka.Future[Any]):
+    """The future that Pykka's loop resolves: it hands the answer on instead of keeping it."""
+
+    def __init__(self, name: str, asker: Asker) -> None:
+        super().__init__()
+        self._name = name
+        self._asker = asker
+
+    def set(self, value: Any = None) -> None:
+        """See `pykka.Future.set`."""
+        self._asker.answer(value)
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        """See `pykka.Future.set_exception`."""
+        import sys
+
+        error = (exc_info or sys.exc_info())[1]
+        if isinstance(error, Refused):
+            self._asker.refuse(error)
+        elif isinstance(error, pykka.ActorDeadError):
+            self._asker.refuse(Refused(STOPPED, f"{self._name} stopped before it came to this message"))
+        else:
+            self._asker.refuse(Refused(CRASHED, f"{self._name} raised {error!r}"))

@@ -1,0 +1,200 @@
+"""The far side of a node's actors: letters to and from other nodes, and the asks that wait for them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tucano.actors.kernel.actor import Down
+from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, UNREACHABLE, Refused, refusal
+from tucano.actors.kernel.mailbox import Envelope
+from tucano.actors.kernel.message import Codec
+from tucano.actors.kernel.ref import Ref
+from tucano.actors.kernel.reply import Asker, Reply, hand_over
+from tucano.actors.kernel.trace import read
+from tucano.transport.link import Kind, Letter, Link
+
+if TYPE_CHECKING:
+    from tucano.actors.kernel.system import System
+
+log = logging.getLogger("tucano.kernel")
+
+SWEEP = 1024
+"""Asks that may be pending before those whose time is over are looked for."""
+
+
+class Far:
+    """What a system says to other nodes, and hears from them: the link's `Receiver`.
+
+    Args:
+        system: the node's.
+        link: the network; absent for a node on its own.
+
+    """
+
+    def __init__(self, system: System, link: Link | None) -> None:
+        self._system = system
+        self._link = link
+        self._codec = Codec(to_wire=_to_wire, from_wire=self._from_wire)
+        self._pending: dict[int, tuple[str, float, Asker]] = {}  # asks: node, deadline, who waits
+        self._sweep_at = SWEEP
+        self._ids = itertools.count(1)
+        if link is not None:
+            link.start(self)
+
+    # Out.
+
+    def tell(self, ref: Ref, message: Any, sender: str, context: str) -> bool:
+        """Send; whether it was queued."""
+        tag, body = self._codec.encode(message)
+        return self._send(ref.node, Letter(Kind.TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body), context))
+
+    def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, sender: str, context: str) -> None:
+        """Send, and hand the answer to `asker`, who keeps the time."""
+        tag, body = self._codec.encode(message)
+        number = self._await(ref.node, timeout, asker)
+        ttl = max(1, int(timeout * 1000))
+        letter = Letter(Kind.ASK, ref.name, sender, number, ttl, tag, msgspec.Raw(body), context)
+        self._send_or_refuse(ref, letter)
+
+    def stop(self, ref: Ref, timeout: float, asker: Asker) -> None:
+        """Have an actor stopped for good; `asker` gets whether there was one."""
+        number = self._await(ref.node, timeout, asker)
+        self._send_or_refuse(ref, Letter(Kind.STOP, ref.name, "", number, max(1, int(timeout * 1000))))
+
+    def connected(self, node: str) -> bool:
+        """Whether the node has been heard lately."""
+        return self._link is not None and self._link.connected(node)
+
+    def watch(self, ref: Ref, watcher: str) -> bool:
+        """Ask another node to tell `watcher`; False if it cannot be reached."""
+        return self.connected(ref.node) and self._send(ref.node, Letter(Kind.WATCH, ref.name, watcher))
+
+    def unwatch(self, ref: Ref, watcher: str) -> None:
+        """Ask it not to."""
+        self._send(ref.node, Letter(Kind.UNWATCH, ref.name, watcher))
+
+    def down(self, node: str, watcher: str, news: Down) -> None:
+        """Tell a watcher on another node."""
+        tag, body = self._codec.encode(news)
+        self._send(node, Letter(Kind.DOWN, watcher, news.who, 0, 0, tag, msgspec.Raw(body)))
+
+    def close(self) -> None:
+        """Let go of the link."""
+        if self._link is not None:
+            self._link.close()
+
+    def _await(self, node: str, timeout: float, asker: Asker) -> int:
+        now = self._system.clock.now()
+        if len(self._pending) >= self._sweep_at:
+            for number, (_, deadline, _) in list(self._pending.items()):
+                if deadline < now:
+                    self._pending.pop(number, None)
+            self._sweep_at = max(SWEEP, 2 * len(self._pending))
+        number = next(self._ids)
+        self._pending[number] = (node, now + timeout, asker)
+        return number
+
+    def _send_or_refuse(self, ref: Ref, letter: Letter) -> None:
+        if not self._send(ref.node, letter):
+            self._settle(letter.id, Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
+
+    def _send(self, node: str, letter: Letter) -> bool:
+        if self._link is not None and self._link.send(node, letter):
+            return True
+        self._system.lost(f"{node}/{letter.to}", "its node cannot be reached, or has too much waiting")
+        return False
+
+    # In: called in the link's thread.
+
+    def letters(self, node: str, batch: Sequence[Letter]) -> None:
+        """See `transport.link.Receiver`."""
+        for letter in batch:
+            try:
+                self._letter(node, letter)
+            except msgspec.DecodeError as error:
+                log.warning("refused a malformed letter from %s for %s: %s", node, letter.to, error)
+            except Refused as refused:
+                self._system.channel.happened_again("message_refused", letter.to, f"from node {node}: {refused}")
+                if letter.kind in (Kind.ASK, Kind.STOP):
+                    self._answer(node, letter.id, refused, "")
+                elif letter.kind == Kind.ANSWER:
+                    self._settle(letter.id, refused)
+
+    def peer_up(self, node: str) -> None:
+        """See `transport.link.Receiver`."""
+        self._system.channel.happened("node_up", node, "is connected")
+
+    def peer_down(self, node: str, why: str) -> None:
+        """See `transport.link.Receiver`."""
+        self._system.channel.happened("node_down", node, why)
+        for number, (to, _, _) in list(self._pending.items()):
+            if to == node:
+                self._settle(number, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
+        self._system.node_down(node, why)
+
+    def _letter(self, node: str, letter: Letter) -> None:
+        system = self._system
+        context = letter.trace if letter.trace and read(letter.trace) else ""
+        match letter.kind:
+            case Kind.TELL:
+                body = self._codec.decode(letter.tag, letter.body)
+                system.deliver(letter.to, Envelope(body, None, letter.sender, context))
+            case Kind.ASK:
+                body = self._codec.decode(letter.tag, letter.body)
+                asker = Reply(lambda value: self._answer(node, letter.id, value, context))
+                system.deliver(letter.to, Envelope(body, asker, letter.sender, context))
+            case Kind.ANSWER:
+                self._settle(letter.id, self._codec.decode(letter.tag, letter.body), context)
+            case Kind.REFUSAL:
+                code, detail = msgspec.msgpack.decode(letter.body, type=tuple[str, str])
+                self._settle(letter.id, refusal(code, detail), context)
+            case Kind.WATCH:
+                system.watched(letter.to, letter.sender)
+            case Kind.UNWATCH:
+                system.watches.not_here(letter.to, letter.sender)
+            case Kind.DOWN:
+                news = self._codec.decode(letter.tag, letter.body)
+                if isinstance(news, Down):
+                    system.heard_down(node, letter.to, news.who.partition("/")[2], news)
+            case Kind.STOP:
+                system.stop_actor(letter.to, Reply(lambda value: self._answer(node, letter.id, value, "")))
+            case other:
+                raise Refused(NOT_UNDERSTOOD, f"letters of kind {other} are not known here")
+
+    def _answer(self, node: str, number: int, value: Any, cause: str) -> None:
+        """Send an answer, or a refusal; never raises, for whoever answers has done its part."""
+        context = self._system.answer_context(cause, self._system.speaker(), "", value)
+        if not isinstance(value, Refused):
+            try:
+                tag, body = self._codec.encode(value)
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:
+                value = Refused(CRASHED, f"{self._system.speaker()} gave an answer that cannot travel: {error}")
+            else:
+                self._send(node, Letter(Kind.ANSWER, "", "", number, 0, tag, msgspec.Raw(body), context))
+                return
+        body = msgspec.msgpack.encode((value.code, value.detail))
+        self._send(node, Letter(Kind.REFUSAL, "", "", number, 0, "", msgspec.Raw(body), context))
+
+    def _settle(self, number: int, value: Any, context: str = "") -> None:
+        waiting = self._pending.pop(number, None)
+        if waiting is not None:
+            with self._system.in_context(context):
+                hand_over(waiting[2], value)
+
+    # Refs in messages.
+
+    def _from_wire(self, kind: type, value: Any) -> Any:
+        if kind is Ref and isinstance(value, str) and "/" in value:
+            return self._system.ref(value)
+        raise ValueError(f"{value!r} is no {kind.__name__}")
+
+
+def _to_wire(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return value.address
+    raise TypeError(f"a {type(value).__name__} cannot travel in a message")
