@@ -197,19 +197,20 @@ class Builder(Actor):
         is_complete = job.download is not None and job.download.add(result)
         job.last_chunk = self.now()
         if is_complete:
-            threading.Thread(target=self._unpack, args=(job.key,), name="tucano-unpack", daemon=True).start()
+            done = self.noting(builder.Unpacked)
+            threading.Thread(target=self._unpack, args=(job.key, done), name="tucano-unpack", daemon=True).start()
         else:
             self._fetch(job)
 
-    def _unpack(self, key: str) -> None:
+    def _unpack(self, key: str, done: Callable[..., None]) -> None:
         """Run in a thread of its own: a large artifact takes seconds."""
         try:
             artifact.unpack(self._places.archive(key), self._places.directory(key))
             self._places.archive(key).unlink()
         except (artifact.ArtifactError, OSError) as error:
-            self.note(builder.Unpacked(key, str(error) or repr(error)))
+            done(key, str(error) or repr(error))
         else:
-            self.note(builder.Unpacked(key))
+            done(key)
 
     def _unpacked(self, job: _Job, error: str) -> None:
         if error:
@@ -225,7 +226,7 @@ class Builder(Actor):
         except ValueError as nul:
             self._fail(job, str(nul))
             return
-        EXITS.watch(process, lambda status: self.note(builder.BuildEnded(job.key, status)))
+        EXITS.watch(process, self.noting(lambda status: builder.BuildEnded(job.key, status)))
         job.ends_at = self.now() + job.make.build.timeout
         self._places.note_process(job.key, process)
         self.after(LOOK, builder.LimitsDue(job.key))

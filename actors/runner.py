@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, assert_never
 
@@ -297,13 +298,9 @@ class Runner(Actor):
         spec, instance = self._record.order.spec, self._record.instance
         return Target(instance.host or HOST, instance.port, spec.name, spec.health.http, spec.health.timeout)
 
-    def _tell_check(self) -> Any:
+    def _tell_check(self) -> Callable[[Answer], None]:
         serial = self._serial
-
-        def tell(answer: Answer) -> None:
-            self.note(runner.HealthChecked(serial, answer.healthy, answer.said))
-
-        return tell
+        return self.noting(lambda answer: runner.HealthChecked(serial, answer.healthy, answer.said))
 
     def _checked(self, healthy: bool, said: str) -> None:
         if not self._is_running() or self._process is None:

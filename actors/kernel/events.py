@@ -54,6 +54,7 @@ class Channel:
     def __init__(
         self, node: str, wall: Callable[[], float], tell: Callable[[str, Lifecycle], None], keep: int = 500
     ) -> None:
+        self.listener: Callable[[Lifecycle], None] | None = None  # for a simulation's trace
         self._node = node
         self._wall = wall
         self._tell = tell
@@ -70,6 +71,8 @@ class Channel:
         if traceback:
             log.info("%s", traceback)
         self._kept.append(event)
+        if self.listener is not None:
+            self.listener(event)
         for name in tuple(self._subscribers):
             self._tell(name, event)
 

@@ -22,7 +22,7 @@ from tucano.actors.kernel.reply import Asker
 from tucano.actors.kernel.running import running
 from tucano.actors.kernel.runtime import Runtime, Threads
 from tucano.actors.kernel.trace import Span, SpanKind, TraceInfo, Tracer
-from tucano.actors.kernel.tree import StartChild, StopChild, Tree
+from tucano.actors.kernel.tree import AwaitUp, StartChild, StopChild, Tree
 from tucano.actors.kernel.watches import Watches
 from tucano.transport.link import Link
 
@@ -51,6 +51,8 @@ class System:
         self.timers = self.runtime.timers
         self.chance: random.Random = self.runtime.chance
         self.ended = threading.Event()
+        self._end = threading.Lock()  # released when it has ended
+        self._end.acquire()
         self.gave_up: BaseException | None = None
         self.dead_letters = 0
         self.tracer = Tracer(node, self.clock.wall)
@@ -69,6 +71,16 @@ class System:
     def run(self, children: Sequence[Child], **tree: Any) -> None:
         """Start the root tree with these children; its strategy and law are further arguments of `Tree`."""
         self.cell(Child(ROOT, Tree, {"children": tuple(children), **tree}), "", self._root_news).start()
+
+    def wait_until_up(self, timeout: float = 30.0) -> None:
+        """Wait until all children of the root tree are up.
+
+        Raises:
+            Refused: it has given up.
+            TimedOut: they are not, in so many seconds.
+
+        """
+        self.ref(ROOT).ask(AwaitUp(), timeout=timeout)
 
     def spawn(self, child: Child, timeout: float = 30.0) -> Ref:
         """Start a further child of the root tree, and wait until it is up.
@@ -104,9 +116,11 @@ class System:
         """
         if ROOT in self._cells:
             self._stop_root()
-        else:
-            self.ended.set()
-        in_time = self.ended.wait(timeout)
+        elif not self.ended.is_set():
+            self._has_ended()
+        in_time = self.runtime.wait(self._end, timeout)
+        if in_time:
+            self._end.release()
         for cell in list(self._cells.values()):
             if isinstance(cell, Exposed):
                 cell.close("stopped")
@@ -330,8 +344,12 @@ class System:
             root.phase = "up"
             return
         self.gave_up = news.crash
-        root.phase = "down"
+        root.close("stopped" if news.crash is None else "gave_up")
+        self._has_ended()
+
+    def _has_ended(self) -> None:
         self.ended.set()
+        self._end.release()
 
     def _stop_root(self) -> None:
         self._cells[ROOT].mailbox.put_control(_ActorStop())

@@ -44,6 +44,11 @@ class StopChild:
 
 
 @dataclass(frozen=True)
+class AwaitUp:
+    """Answered with None when all children are up."""
+
+
+@dataclass(frozen=True)
 class RestartDue:
     """Note to self: the backoff of these children is over."""
 
@@ -79,28 +84,32 @@ class Tree(Actor):
 
     """
 
-    Inbox = StartChild | StopChild | RestartDue | ShutdownDue
+    Inbox = StartChild | StopChild | AwaitUp | RestartDue | ShutdownDue
     shutdown = math.inf  # its children have their deadlines
 
     def __init__(
         self, children: Sequence[Child] = (), strategy: Strategy = "one_for_one", law: Law | None = None
     ) -> None:
         super().__init__()
-        self._first = tuple(children)
         self._strategy: Strategy = strategy
         self._law = law or Law()
         self._history = History()
         self._branches: dict[str, _Branch] = {}
+        self._awaiting: list[Reply] = []
         self._stopping = False
         self._gave_up: GiveUp | None = None
+        try:
+            for child in children:  # the names are there before the first actor runs, so that all can write to all
+                self._add(child)
+        except BaseException:
+            self.on_crash()
+            raise
 
     def on_start(self) -> None:
         """Start the children."""
-        for child in self._first:
-            self._add(child)
         self._step()
 
-    def receive(self, message: StartChild | StopChild | RestartDue | ShutdownDue) -> bool | None:
+    def receive(self, message: StartChild | StopChild | AwaitUp | RestartDue | ShutdownDue) -> bool | None:
         """Handle what comes in envelopes."""
         match message:
             case StartChild(child):
@@ -112,6 +121,8 @@ class Tree(Actor):
                     return False
                 self._branches[name].wanted = False
                 self._branches[name].stoppers.append(self.reply_later())
+            case AwaitUp():
+                self._awaiting.append(self.reply_later())
             case RestartDue(names):
                 for name in names:
                     if name in self._branches:
@@ -230,3 +241,5 @@ class Tree(Actor):
             if branch.cell.phase == "down" and not branch.held:
                 branch.cell.start()
                 return
+        if all(branch.cell.phase == "up" for branch in self._branches.values()):
+            self._answer(self._awaiting, None)

@@ -1,0 +1,136 @@
+"""A node of actors inside any Python program: the kernel, and if wanted the bridge, without a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tucano.actors.kernel import ActorInfo, Child, Lifecycle, Ref, System
+from tucano.transport.wire import _NODE
+
+if TYPE_CHECKING:
+    import pykka
+
+    from tucano.transport.zmq_link import ZmqLink
+
+_LISTEN = re.compile(r"^(127\.0\.0\.1|localhost):([0-9]{1,5})$")
+
+
+class Node:
+    """Actors under a tree, with names, restarts, watches and timers; with `listen`, reachable from other nodes.
+
+    A context manager: at the end of the block all actors stop, the last one first.
+
+    Args:
+        name: the node's name, unique among those that it meets: a-z, 0-9, `-` and `.`.
+        children: what the root tree starts; `spawn` adds more.
+        listen: `127.0.0.1:PORT` to be reached at, with port 0 for any free one; None for a node on its own.
+        cluster: any text; only nodes of the same one talk to each other.
+        tree: further arguments of the root `Tree`: `strategy`, `law`.
+
+    Raises:
+        ValueError: a name or an address that cannot be.
+        OSError: the port is taken.
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        children: Sequence[Child] = (),
+        *,
+        listen: str | None = None,
+        cluster: str = "embedded",
+        **tree: Any,
+    ) -> None:
+        if not _NODE.match(name):
+            raise ValueError(f"a node's name is of a-z, 0-9, - and ., at most 63 characters; not {name!r}")
+        self.name = name
+        self._link: ZmqLink | None = None if listen is None else _bridge(name, cluster, listen)
+        self._system = System(name, link=self._link)
+        self._system.run(children, **tree)
+        self._system.wait_until_up()
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def address(self) -> str:
+        """Where other nodes connect to, `HOST:PORT`; empty for a node on its own."""
+        return "" if self._link is None else self._link.address.removeprefix("tcp://")
+
+    def connect(self, node: str, address: str) -> None:
+        """Keep a connection to another node, `HOST:PORT`, from now on and across its restarts; it connects back.
+
+        Raises:
+            ValueError: this node does not listen.
+
+        """
+        if self._link is None:
+            raise ValueError(f"node {self.name} is on its own: give it listen='127.0.0.1:0'")
+        self._link.connect(node, f"tcp://{address}")
+
+    def ref(self, address: str) -> Ref:
+        """The ref for `name` (of this node) or `node/name`."""
+        return self._system.ref(address)
+
+    def spawn(self, child: Child) -> Ref:
+        """Start a further child of the root tree, and wait until it is up.
+
+        Raises:
+            Refused: the name is taken, or its start crashed.
+
+        """
+        return self._system.spawn(child)
+
+    def expose(self, name: str, actor: pykka.ActorRef[Any]) -> Ref:
+        """Give any Pykka actor a name: any node may tell and ask it what msgpack can say.
+
+        What the actor raises is a `Refused` with the code `crashed` for who asked. The actor stays the program's own:
+        it is stopped by the program, and is not restarted.
+
+        Raises:
+            Refused: the name is taken.
+
+        """
+        return self._system.expose(name, actor)
+
+    def subscribe(self, name: str) -> None:
+        """Tell an actor of this node, by a `Lifecycle`, of all that happens to the others from now on."""
+        self._system.channel.subscribe(name)
+
+    def snapshot(self) -> list[ActorInfo]:
+        """All actors, parents before children."""
+        return self._system.snapshot()
+
+    def events(self) -> tuple[Lifecycle, ...]:
+        """What lately happened to the actors, oldest first."""
+        return self._system.events()
+
+    def trace(self) -> Any:
+        """A context manager: what the block sends, and all that follows from it, is one conversation; gives its id."""
+        return self._system.trace()
+
+    def spans(self, trace: str) -> list[dict[str, Any]]:
+        """What this node knows of a conversation: maps with the fields of `Span`."""
+        return [msgspec.structs.asdict(span) for span in self._system.spans(trace)]
+
+    def stop(self, timeout: float = 30.0) -> bool:
+        """Stop all actors; whether all did within `timeout` seconds."""
+        return self._system.stop(timeout)
+
+
+def _bridge(name: str, cluster: str, listen: str) -> ZmqLink:
+    from tucano.transport.zmq_link import ZmqLink
+
+    found = _LISTEN.match(listen)
+    if found is None or int(found[2]) > 65_535:
+        raise ValueError(f"listen={listen!r} must be 127.0.0.1:PORT: other machines need keys, which are not yet here")
+    return ZmqLink(name, hashlib.sha256(cluster.encode()).hexdigest()[:16], f"tcp://127.0.0.1:{found[2]}")

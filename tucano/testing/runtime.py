@@ -1,0 +1,287 @@
+"""Turns instead of threads, and time that passes only when nobody has anything to do."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pykka
+
+from tucano.actors.kernel import Actor, Clock, Ref
+from tucano.actors.kernel.actor import Paused
+from tucano.actors.kernel.cell import Cell
+from tucano.actors.kernel.mailbox import Bell, Envelope, Inbox, Mailbox
+from tucano.actors.kernel.runtime import Lock
+from tucano.actors.kernel.timers import Timer, Timers
+
+EPOCH = 1_700_000_000.0
+"""Seconds since the epoch at which virtual time begins."""
+
+TURN = 1e-6
+"""Virtual seconds that one message takes: time passes even while actors never stop talking."""
+
+
+class Life:
+    """One incarnation of an actor, as the simulation sees it."""
+
+    __slots__ = ("actor", "begun", "cell", "frozen", "gone", "queued", "runtime")
+
+    def __init__(self, runtime: SimulatedRuntime, actor: Actor) -> None:
+        self.runtime = runtime
+        self.actor = actor
+        self.cell: Cell = actor._cell
+        self.begun = self.queued = self.frozen = self.gone = False
+
+
+class Turns:
+    """Gives turns to actors that have something to do, in an order drawn from `chance`; if none has, time passes.
+
+    Args:
+        chance: draws who is next.
+        note: takes a line of the trace.
+
+    """
+
+    def __init__(self, chance: random.Random, note: Callable[[str], None]) -> None:
+        self._chance = chance
+        self._note = note
+        self._now = 0.0
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._ready: list[Life] = []
+        self._frozen: list[Life] = []
+
+    def now(self) -> float:
+        """Virtual seconds since the beginning."""
+        return self._now
+
+    def after(self, delay: float, fire: Callable[[], object]) -> Timer:
+        """Call `fire` in so many virtual seconds."""
+        timer = Timer(self._now + max(delay, 0.0), fire)
+        heapq.heappush(self._heap, (timer.due, next(self._order), timer))
+        return timer
+
+    def ready(self, life: Life) -> None:
+        """An actor has something to do."""
+        if not (life.queued or life.frozen or life.gone):
+            life.queued = True
+            self._ready.append(life)
+
+    def run(self, until: float, condition: Callable[[], object]) -> bool:
+        """Go on until the condition holds, looked at after each turn, or time is up; returns whether it holds."""
+        while not condition():
+            if self._heap and self._heap[0][0] <= self._now:
+                self._fire()
+            elif self._ready:
+                if self._now >= until:
+                    return False
+                self._now += TURN
+                self._turn()
+            elif self._heap and self._heap[0][0] <= until:
+                self._now = self._heap[0][0]
+            else:
+                self._now = max(self._now, until)
+                return bool(condition())
+        return True
+
+    def freeze(self, life: Life) -> None:
+        """See `Simulation.freeze`."""
+        life.frozen = True
+        self._frozen.append(life)
+
+    def thaw(self) -> None:
+        """See `Simulation.thaw`."""
+        frozen, self._frozen = self._frozen, []
+        for life in frozen:
+            life.frozen = False
+            self.ready(life)
+
+    def _fire(self) -> None:
+        timer = heapq.heappop(self._heap)[2]
+        fire, timer.fire = timer.fire, None
+        if fire is not None:
+            fire()
+
+    def _turn(self) -> None:
+        """One actor's start, one message, or its end."""
+        at = self._chance.randrange(len(self._ready))
+        self._ready[at], self._ready[-1] = self._ready[-1], self._ready[at]
+        life = self._ready.pop()
+        life.queued = False
+        if life.frozen or life.gone:
+            return
+        actor = life.actor
+        who = f"{life.cell.address}#{actor._incarnation}"
+        if not life.begun:
+            life.begun = True
+            self._note(f"{who} starts")
+            if actor.begin_life():
+                if life.cell.mailbox.waits():
+                    self.ready(life)
+                return
+        else:
+            self._note(f"{who} <- {_in_words(life.cell.mailbox)}")
+            try:
+                actor.take_turn()
+            except Paused:
+                if life.cell.mailbox.waits():
+                    self.ready(life)
+                return
+        life.gone = True
+        life.runtime.ended(life)
+        actor.end_life()
+
+
+def _in_words(mailbox: Mailbox) -> str:
+    """What comes next, for the trace: the same bytes in every run."""
+    lane = mailbox.control or mailbox.user
+    if not lane:
+        return "nothing"
+    envelope = lane[0]
+    if not isinstance(envelope, Envelope):
+        return type(envelope).__name__
+    try:
+        said = msgspec.json.encode(envelope.body, enc_hook=_plain).decode()
+    except (TypeError, ValueError):  # a note to self may hold anything
+        said = ""
+    return f"{envelope.sender or '(outside)'} {type(envelope.body).__name__} {said}"
+
+
+def _plain(value: Any) -> str:
+    return value.address if isinstance(value, Ref) else type(value).__name__
+
+
+class VirtualClock:
+    """Time as the turns have it."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.now = turns.now
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+        return EPOCH + self.now()
+
+
+class VirtualTimers:
+    """The timers of one node: they end with it."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._closed = False
+        self._pending = 0
+
+    def after(self, delay: float, fire: Callable[[], object]) -> Timer:
+        """See `Timers.after`."""
+        self._pending += 1
+
+        def fire_if_open() -> None:
+            self._pending -= 1
+            if not self._closed:
+                fire()
+
+        return self._turns.after(delay, fire_if_open)
+
+    def pending(self) -> int:
+        """See `Timers.pending`."""
+        return self._pending
+
+    def close(self) -> None:
+        """See `Timers.close`."""
+        self._closed = True
+
+
+class _Bell:
+    """Rings for the present incarnation of a cell."""
+
+    def __init__(self, runtime: SimulatedRuntime, cell: Cell) -> None:
+        self._runtime = runtime
+        self._cell = cell
+
+    def put(self, item: None, /) -> None:
+        """See `Bell.put`."""
+        del item
+        life = self._runtime.lives.get(self._cell.name)
+        if life is not None:
+            self._runtime.turns.ready(life)
+
+    def get(self) -> None:
+        """Never waited for: a turn ends instead."""
+        raise Paused
+
+
+class _SteppedInbox(Inbox):
+    """Gives one message a turn."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        super().__init__(mailbox)
+        self._given = False
+
+    def get(self) -> Inbox:
+        """See `Inbox.get`."""
+        if self._given or not self.message.waits():
+            self._given = False
+            raise Paused
+        self._given = True
+        return self
+
+
+class SimulatedRuntime:
+    """The `Runtime` of one incarnation of a simulated node.
+
+    Args:
+        turns: gives turns.
+        chance: for jitter and identifiers.
+
+    """
+
+    burst = False
+
+    def __init__(self, turns: Turns, chance: random.Random) -> None:
+        self.turns = turns
+        self.clock: Clock = VirtualClock(turns)
+        self.timers: Timers = VirtualTimers(turns)
+        self.chance = chance
+        self.lives: dict[str, Life] = {}  # by name: the one that its mailbox wakes
+        self._all: dict[Life, None] = {}  # abandoned ones too
+
+    def bell(self, cell: Cell) -> Bell:
+        """See `Runtime.bell`."""
+        return _Bell(self, cell)
+
+    def inbox(self, mailbox: Mailbox) -> Inbox:
+        """See `Runtime.inbox`."""
+        return _SteppedInbox(mailbox)
+
+    def start(self, actor: Actor) -> None:
+        """See `Runtime.start`."""
+        life = self.lives[actor._cell.name] = Life(self, actor)
+        self._all[life] = None
+        self.turns.ready(life)
+
+    def ended(self, life: Life) -> None:
+        """An incarnation has had its last turn."""
+        self._all.pop(life, None)
+        if self.lives.get(life.cell.name) is life:
+            del self.lives[life.cell.name]
+
+    def wait(self, lock: Lock, seconds: float) -> bool:
+        """See `Runtime.wait`: the simulation goes on meanwhile."""
+        self.turns.run(self.clock.now() + seconds, lambda: not lock.locked())
+        return lock.acquire(blocking=False)
+
+    def close(self) -> None:
+        """See `Runtime.close`."""
+        self.timers.close()
+
+    def vanish(self) -> None:
+        """The node is gone, between two messages."""
+        self.close()
+        for life in self._all:
+            life.gone = True
+            pykka.ActorRegistry.unregister(life.actor.actor_ref)
+        self._all.clear()
+        self.lives.clear()
