@@ -6,12 +6,12 @@ import random
 import types
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Union, cast, get_args, get_origin
 
 import pykka
 
-from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
-from tucano.actors.kernel.mailbox import Envelope, Mailbox
+from tucano.actors.kernel.errors import CRASHED, Refused
+from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.message import Message
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
@@ -255,66 +255,68 @@ class Actor(pykka.ThreadingActor):
             running.actor = None
             self._cell.ended(self._incarnation, self._crash)
 
-    def _handle_receive(self, message: Any) -> Any:
-        """Handle what waits in the mailbox, the control lane first: all that there is, or in a simulation one."""
+    def _handle_receive(self, message: Any) -> None:
+        """Handle what waits in the mailbox, the control lane first: all that there is, or in a simulation one.
+
+        Each message goes through this loop, so it calls nothing that it can do without.
+        """
         cell, mine, accepts = self._cell, self._incarnation, self._accepts
-        mailbox: Mailbox = message
-        control, user, receive, clock = mailbox.control, mailbox.user, self.receive, cell.system.clock.now
+        control, user, receive, clock = message.control, message.user, self.receive, cell.system.clock.now
         burst, times = cell.system.runtime.burst, cell.times
         then = clock()
-        while cell.incarnation == mine:
-            if control:
-                envelope = control.popleft()
-                if type(envelope) is not Envelope:
-                    return self.receive_control(envelope)
-            elif user:
-                envelope = user.popleft()
-            else:
-                return None
-            body = envelope.body
-            if envelope.incarnation and envelope.incarnation != mine:
-                pass  # a note of an incarnation that is gone
-            elif accepts is not None and type(body) not in accepts:
-                cell.not_understood(envelope)
-            else:
+        try:
+            while cell.incarnation == mine:
+                if control:
+                    envelope = control.popleft()
+                    if type(envelope) is not Envelope:
+                        self._envelope = None
+                        self.receive_control(envelope)
+                        return
+                elif user:
+                    envelope = user.popleft()
+                else:
+                    return
+                if envelope.incarnation and envelope.incarnation != mine:
+                    continue  # a note of an incarnation that is gone
+                body = envelope.body
+                if accepts is not None and type(body) not in accepts:
+                    cell.not_understood(envelope)
+                    continue
                 self._envelope = envelope
                 cell.busy_since = then
                 outcome = "done"
                 try:
                     answer = receive(body)
                     if envelope.reply is not None:
-                        if mine in cell.fenced:
-                            envelope.reply.refuse(Refused(STOPPED, f"{cell.name} did not stop in time"))
-                        else:
-                            envelope.reply.answer(answer)
+                        cell.answer(envelope.reply, answer, mine)
                 except Refused as refused:
                     outcome = refused.code
                     if envelope.reply is not None:
                         envelope.reply.refuse(refused)
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - a crash, whatever it is: raised again
                     outcome = CRASHED
-                    self._refuse_crashed(envelope, error)
-                    if isinstance(error, Exception):
-                        raise
-                    raise RuntimeError(f"{error!r} in {cell.name}") from error  # Pykka would stop all actors
+                    self._crashed_on(envelope, error)
                 finally:
                     now = clock()
                     times.append(now - then)
                     cell.handled += 1
-                    cell.busy_since = None
                     if envelope.trace:
                         cell.traced(envelope, now - then, outcome)
-                    self._envelope = None
                     then = now
-            if not burst:
-                return None
-        return None
+                if not burst:
+                    return
+        finally:
+            self._envelope = None
+            cell.busy_since = None
 
-    def _refuse_crashed(self, envelope: Envelope, error: BaseException) -> None:
+    def _crashed_on(self, envelope: Envelope, error: BaseException) -> NoReturn:
         """The message that crashed us is dropped, and whoever asked it is told."""
         if envelope.reply is not None:
             what = type(envelope.body).__name__
             envelope.reply.refuse(Refused(CRASHED, f"{self._cell.name} crashed on {what}: {error!r}"))
+        if isinstance(error, Exception):
+            raise error
+        raise RuntimeError(f"{error!r} in {self._cell.name}") from error  # Pykka would stop all actors
 
     def receive_control(self, message: Any) -> Any:
         """Handle a message of the control lane that is no envelope: Pykka's order to stop, or a broken pipe."""

@@ -279,11 +279,10 @@ class Cell:
             envelope.reply.refuse(error)
 
     def answer(self, asker: Asker, value: Any, incarnation: int) -> None:
-        """Answer later, unless that incarnation has been abandoned meanwhile."""
+        """Hand over an answer, unless that incarnation has been abandoned meanwhile."""
         if incarnation in self.fenced:
-            asker.refuse(Refused(STOPPED, f"{self.address} did not stop in time"))
-        else:
-            hand_over(asker, value)
+            value = Refused(STOPPED, f"{self.address} did not stop in time")
+        hand_over(asker, value)
 
     # Notes to self.
 

@@ -63,7 +63,7 @@ class Ref:
         """
         if block and running.actor is not None:
             raise RuntimeError(f"an actor may not wait for {self.address}: use pipe(), which brings the answer later")
-        answer = Answer(self.address, timeout, self._system.runtime)
+        answer = Answer(self, timeout, self._system.runtime)
         self._system.ask(self, message, timeout, answer)
         return answer.get() if block else answer
 
@@ -89,7 +89,7 @@ class Ref:
         """
         if block and running.actor is not None:
             raise RuntimeError(f"an actor may not wait for {self.address} to stop: use stop(block=False) and watch()")
-        answer = Answer(self.address, timeout, self._system.runtime)
+        answer = Answer(self, timeout, self._system.runtime)
         if self.node == self._system.node:
             self._system.stop_actor(self.name, answer)
         else:

@@ -191,17 +191,22 @@ class System:
     def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker) -> None:
         """Ask, and hand the answer or a refusal to `asker`, who keeps the time."""
         sender, context = self._speak("ask", ref, message)
-        if ref.node == self.node:
-            self.deliver(ref.name, Envelope(message, asker, sender, context))
-        else:
+        if ref.node != self.node:
             self.far.ask(ref, message, timeout, asker, sender, context)
+            return
+        envelope = Envelope(message, asker, sender, context)
+        cell = self._cells.get(ref.name)
+        if cell is None or not cell.mailbox.put(envelope):
+            self._refuse(ref.name, envelope, cell is None)
 
     def deliver(self, name: str, envelope: Envelope) -> None:
         """Put a message into a mailbox of this node, or refuse it."""
         cell = self._cells.get(name)
-        if cell is not None and cell.mailbox.put(envelope):
-            return
-        code, why = (NOT_FOUND, "no actor has that name") if cell is None else (MAILBOX_FULL, "its mailbox is full")
+        if cell is None or not cell.mailbox.put(envelope):
+            self._refuse(name, envelope, cell is None)
+
+    def _refuse(self, name: str, envelope: Envelope, is_unknown: bool) -> None:
+        code, why = (NOT_FOUND, "no actor has that name") if is_unknown else (MAILBOX_FULL, "its mailbox is full")
         self.lost(name, why)
         if envelope.reply is not None:
             envelope.reply.refuse(Refused(code, f"{self.node}/{name}: {why}"))
