@@ -42,6 +42,9 @@ class Child:
             long as its children need.
         mailbox: messages that may wait.
 
+    Raises:
+        ValueError: a field has no meaning.
+
     """
 
     name: str
@@ -50,6 +53,17 @@ class Child:
     restart: Literal["permanent", "transient", "temporary"] = "permanent"
     shutdown: float | None = None
     mailbox: int = 10_000
+
+    def __post_init__(self) -> None:
+        sane = {
+            "name": bool(self.name) and "/" not in self.name,
+            "restart": self.restart in ("permanent", "transient", "temporary"),
+            "shutdown": self.shutdown is None or self.shutdown >= 0,
+            "mailbox": self.mailbox >= 1,
+        }
+        wrong = [f"{field}={getattr(self, field)!r}" for field, holds in sane.items() if not holds]
+        if wrong:
+            raise ValueError(f"a child cannot have {', '.join(wrong)}: see tucano.actors.kernel.Child")
 
 
 class Start(Message, frozen=True):
@@ -346,9 +360,13 @@ class Cell:
         self.system.watch(self.name, ref, incarnation)
 
     def unwatch(self, ref: Ref) -> None:
-        """See `Actor.unwatch`."""
+        """See `Actor.unwatch`; news that waits already is taken back."""
         self._watching.pop(ref, None)
         self.system.unwatch(self.name, ref)
+        control = self.mailbox.control
+        for waiting in [w for w in control.copy() if isinstance(w, Envelope) and isinstance(w.body, Down)]:
+            if waiting.body.who == ref.address:
+                control.remove(waiting)
 
     def told(self, news: Down, incarnation: int) -> None:
         """Tell the incarnation that watches; ahead of all that waits."""

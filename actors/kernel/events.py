@@ -66,7 +66,7 @@ class Channel:
     def happened(self, what: What, who: str, detail: str, traceback: str = "") -> None:
         """Something happened."""
         event = Lifecycle(next(self._numbers), self._wall(), what, who, detail)
-        level = _LEVELS.get(what, logging.WARNING)
+        level = logging.INFO if (what, detail) == ("node_down", "left") else _LEVELS.get(what, logging.WARNING)
         log.log(level, "%s %s/%s: %s", what, self._node, who, detail)
         if traceback:
             log.info("%s", traceback)

@@ -113,8 +113,11 @@ class Far:
 
     def letters(self, node: str, batch: Sequence[Letter]) -> None:
         """See `transport.link.Receiver`."""
+        own = f"{node}/"
         for letter in batch:
             try:
+                if letter.sender and not letter.sender.startswith(own):
+                    raise Refused(NOT_UNDERSTOOD, f"it says to be from {letter.sender[:80]!r}")
                 self._letter(node, letter)
             except msgspec.DecodeError as error:
                 log.warning("refused a malformed letter from %s for %s: %s", node, letter.to, error)
@@ -159,7 +162,7 @@ class Far:
                 system.watches.not_here(letter.to, letter.sender)
             case Kind.DOWN:
                 news = self._codec.decode(letter.tag, letter.body)
-                if isinstance(news, Down):
+                if isinstance(news, Down) and news.who == letter.sender:
                     system.heard_down(node, letter.to, news.who.partition("/")[2], news)
             case Kind.STOP:
                 system.stop_actor(letter.to, Reply(lambda value: self._answer(node, letter.id, value, "")))

@@ -37,6 +37,9 @@ class System:
         runtime: what runs the actors, by default real threads; the system closes it.
         link: the network, absent for a node on its own; the system closes it.
 
+    Raises:
+        ValueError: the node's name is empty or has a slash.
+
     Attributes:
         ended: set when the root tree has ended.
         gave_up: why it did, if nobody told it to.
@@ -45,6 +48,8 @@ class System:
     """
 
     def __init__(self, node: str, *, runtime: Runtime | None = None, link: Link | None = None) -> None:
+        if not node or "/" in node:
+            raise ValueError(f"a node cannot be called {node!r}: a name without a slash is wanted")
         self.node = node
         self.runtime: Runtime = runtime or Threads()
         self.clock = self.runtime.clock

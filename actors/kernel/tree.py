@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, assert_never, get_args
 
 from tucano.actors.kernel.actor import Actor
 from tucano.actors.kernel.cell import Cell, Child, ChildEnded, ChildUp
@@ -82,6 +82,10 @@ class Tree(Actor):
         strategy: whom a crash concerns besides the one that crashed.
         law: how often and how fast restarts may happen.
 
+    Raises:
+        ValueError: there is no such strategy.
+        Refused: a child's name is taken.
+
     """
 
     Inbox = StartChild | StopChild | AwaitUp | RestartDue | ShutdownDue
@@ -91,6 +95,8 @@ class Tree(Actor):
         self, children: Sequence[Child] = (), strategy: Strategy = "one_for_one", law: Law | None = None
     ) -> None:
         super().__init__()
+        if strategy not in get_args(Strategy):
+            raise ValueError(f"no strategy is called {strategy!r}; there are: {', '.join(get_args(Strategy))}")
         self._strategy: Strategy = strategy
         self._law = law or Law()
         self._history = History()
