@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from pykka.messages import _ActorStop
 
-from tucano.actors.kernel.actor import Actor, Down, birth
+from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
+from tucano.actors.kernel.down import Down
 from tucano.actors.kernel.errors import NOT_UNDERSTOOD, STOPPED, Refused
+from tucano.actors.kernel.info import ActorInfo, Wait
+from tucano.actors.kernel.life import Life, birth
 from tucano.actors.kernel.mailbox import Envelope, Mailbox
-from tucano.actors.kernel.message import Message
 from tucano.actors.kernel.pipe import Pipe
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Asker, hand_over
 from tucano.actors.kernel.timers import Beat, Timer
-from tucano.actors.kernel.trace import SpanKind, name_of
+from tucano.actors.kernel.trace import SpanKind, Start, name_of
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.system import System
@@ -27,118 +28,6 @@ Phase = Literal["down", "starting", "up", "stopping", "gone"]
 
 LATEST = 256
 """Messages whose handling times are kept for `ActorInfo.p50` and `p99`."""
-
-
-@dataclass(frozen=True)
-class Child:
-    """How a tree starts and looks after one actor.
-
-    Attributes:
-        name: unique in its node.
-        actor: the class.
-        args: arguments for its constructor.
-        restart: permanent (always), transient (after a crash only) or temporary (never).
-        shutdown: seconds that it has to stop before it is abandoned; by default what its class says: 5, and a tree as
-            long as its children need.
-        mailbox: messages that may wait.
-
-    Raises:
-        ValueError: a field has no meaning.
-
-    """
-
-    name: str
-    actor: type[Actor]
-    args: Mapping[str, Any] = field(default_factory=dict)
-    restart: Literal["permanent", "transient", "temporary"] = "permanent"
-    shutdown: float | None = None
-    mailbox: int = 10_000
-
-    def __post_init__(self) -> None:
-        sane = {
-            "name": bool(self.name) and "/" not in self.name,
-            "restart": self.restart in ("permanent", "transient", "temporary"),
-            "shutdown": self.shutdown is None or self.shutdown >= 0,
-            "mailbox": self.mailbox >= 1,
-        }
-        wrong = [f"{field}={getattr(self, field)!r}" for field, holds in sane.items() if not holds]
-        if wrong:
-            raise ValueError(f"a child cannot have {', '.join(wrong)}: see tucano.actors.kernel.Child")
-
-
-class Start(Message, frozen=True):
-    """What `on_start` handles, as a conversation shows it."""
-
-
-@dataclass(frozen=True)
-class ChildUp:
-    """To the tree: the child's `on_start` has returned."""
-
-    name: str
-    incarnation: int
-
-
-@dataclass(frozen=True)
-class ChildEnded:
-    """To the tree: the child's thread has ended; `crash` is None if it stopped in order."""
-
-    name: str
-    incarnation: int
-    crash: BaseException | None
-
-
-class Wait(Message, frozen=True):
-    """An answer that an actor waits for.
-
-    Attributes:
-        on: address of who owes it.
-        what: type of the message that was asked.
-        seconds: since it was asked.
-
-    """
-
-    on: str
-    what: str
-    seconds: float
-
-
-class ActorInfo(Message, frozen=True):
-    """One actor as `tucano ps` shows it.
-
-    Attributes:
-        name: in its node.
-        parent: name of its tree, empty for the root.
-        kind: class name.
-        phase: down, starting, up, stopping or gone.
-        depth: messages that wait.
-        high_water: most messages that ever waited.
-        handled: messages handled, over all incarnations.
-        refused: messages refused because the mailbox was full.
-        restarts: times that the tree restarted it.
-        busy: seconds that it has been at the present message.
-        last_crash: the traceback, empty if it never crashed.
-        p50: seconds that half of the latest messages were handled within; 0 before the first.
-        p99: the same of 99 in a hundred.
-        abandoned: incarnations that did not stop in time and were given up.
-        waits: answers that it waits for (asked by `pipe`).
-
-    """
-
-    name: str
-    parent: str
-    kind: str
-    phase: str
-    depth: int
-    high_water: int
-    handled: int
-    refused: int
-    restarts: int
-    busy: float
-    last_crash: str
-    p50: float = 0.0
-    p99: float = 0.0
-    abandoned: int = 0
-    waits: tuple[Wait, ...] = ()
 
 
 class Cell:
@@ -169,7 +58,7 @@ class Cell:
         self.times: deque[float] = deque(maxlen=LATEST)
         self._cause = system.cause()
         self._tell_tree = tell_tree
-        self._actor: Actor | None = None
+        self._actor: Life | None = None
         self._timers: set[Timer] = set()  # of the present incarnation
         self._prune_at = 32
         self._watching: dict[Ref, None] = {}  # by the present incarnation
@@ -214,7 +103,7 @@ class Cell:
             held.reply.refuse(Refused(STOPPED, f"{self.address} did not stop in time and was abandoned{at}"))
         self.mailbox.awake()
         self.system.channel.happened("actor_abandoned", self.name, f"it did not stop in time{at}")
-        self.system.down(self.name, "stopped", "it did not stop in time and was abandoned")
+        self.system.watches.ended(self.name, "stopped", "it did not stop in time and was abandoned")
         for cell in self.system.below(self.name):
             cell.orphan()
 
@@ -357,12 +246,12 @@ class Cell:
     def watch(self, ref: Ref, incarnation: int) -> None:
         """See `Actor.watch`."""
         self._watching[ref] = None
-        self.system.watch(self.name, ref, incarnation)
+        self.system.watches.watch(self.name, ref, incarnation)
 
     def unwatch(self, ref: Ref) -> None:
         """See `Actor.unwatch`; news that waits already is taken back."""
         self._watching.pop(ref, None)
-        self.system.unwatch(self.name, ref)
+        self.system.watches.unwatch(self.name, ref)
         control = self.mailbox.control
         for waiting in [w for w in control.copy() if isinstance(w, Envelope) and isinstance(w.body, Down)]:
             if waiting.body.who == ref.address:
@@ -379,5 +268,5 @@ class Cell:
             timer.cancel()
         self._timers.clear()
         for ref in tuple(self._watching):
-            self.system.unwatch(self.name, ref)
+            self.system.watches.unwatch(self.name, ref)
         self._watching.clear()

@@ -9,8 +9,8 @@ import pykka
 from pykka._envelope import Envelope as PykkaEnvelope
 from pykka.messages import _ActorStop
 
-from tucano.actors.kernel.cell import ActorInfo
 from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
+from tucano.actors.kernel.info import ActorInfo
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.reply import Asker
 from tucano.actors.kernel.timers import Beat

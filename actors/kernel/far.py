@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tucano.actors.kernel.actor import Down
+from tucano.actors.kernel.down import Down
 from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, UNREACHABLE, Refused, refusal
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.message import Codec
@@ -138,7 +138,7 @@ class Far:
         for number, (to, _, _) in list(self._pending.items()):
             if to == node:
                 self._settle(number, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
-        self._system.node_down(node, why)
+        self._system.watches.node_down(node, why)
 
     def _letter(self, node: str, letter: Letter) -> None:
         system = self._system
@@ -157,13 +157,13 @@ class Far:
                 code, detail = msgspec.msgpack.decode(letter.body, type=tuple[str, str])
                 self._settle(letter.id, refusal(code, detail), context)
             case Kind.WATCH:
-                system.watched(letter.to, letter.sender)
+                system.watches.watched(letter.to, letter.sender)
             case Kind.UNWATCH:
-                system.watches.not_here(letter.to, letter.sender)
+                system.watches.unwatched(letter.to, letter.sender)
             case Kind.DOWN:
                 news = self._codec.decode(letter.tag, letter.body)
                 if isinstance(news, Down) and news.who == letter.sender:
-                    system.heard_down(node, letter.to, news.who.partition("/")[2], news)
+                    system.watches.heard(node, letter.to, news.who.partition("/")[2], news)
             case Kind.STOP:
                 system.stop_actor(letter.to, Reply(lambda value: self._answer(node, letter.id, value, "")))
             case other:

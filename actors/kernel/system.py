@@ -10,12 +10,14 @@ from typing import Any
 
 from pykka.messages import _ActorStop
 
-from tucano.actors.kernel.actor import Down, Fenced
-from tucano.actors.kernel.cell import ActorInfo, Cell, Child, ChildEnded, ChildUp
+from tucano.actors.kernel.cell import Cell
+from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
 from tucano.actors.kernel.errors import MAILBOX_FULL, NOT_FOUND, Refused
 from tucano.actors.kernel.events import Channel, Lifecycle
 from tucano.actors.kernel.exposed import Exposed
 from tucano.actors.kernel.far import Far
+from tucano.actors.kernel.info import ActorInfo
+from tucano.actors.kernel.life import Fenced
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Asker
@@ -62,7 +64,7 @@ class System:
         self.dead_letters = 0
         self.tracer = Tracer(node, self.clock.wall)
         self.channel = Channel(node, self.clock.wall, self._tell_subscriber)
-        self.watches = Watches()
+        self.watches = Watches(self)
         self._cells: dict[str, Cell | Exposed] = {}
         self.far = Far(self, link)
 
@@ -149,7 +151,11 @@ class System:
         """A name is gone for good; for cells."""
         if self._cells.get(cell.name) is cell:
             del self._cells[cell.name]
-        self.down(cell.name, why, "")
+        self.watches.ended(cell.name, why, "")
+
+    def find(self, name: str) -> Cell | Exposed | None:
+        """Who has a name here."""
+        return self._cells.get(name)
 
     def below(self, parent: str) -> list[Cell]:
         """The children of a tree, the last one first."""
@@ -284,67 +290,12 @@ class System:
         finally:
             running.trace = before
 
-    # Watches.
-
-    def watch(self, watcher: str, ref: Ref, incarnation: int) -> None:
-        """See `Actor.watch`."""
-        address = f"{self.node}/{watcher}"
-        if ref.node != self.node:
-            self.watches.there(ref.node, watcher, ref.name, incarnation)
-            if not self.far.watch(ref, address):
-                self.heard_down(ref.node, watcher, ref.name, Down(ref.address, "node_silent", "it is not connected"))
-            return
-        self.watches.here(ref.name, address, incarnation)
-        if ref.name not in self._cells:  # looked at after it was noted: it may have ended in between
-            self.down(ref.name, "not_found", "no actor has that name")
-
-    def unwatch(self, watcher: str, ref: Ref) -> None:
-        """See `Actor.unwatch`."""
-        address = f"{self.node}/{watcher}"
-        if ref.node == self.node:
-            self.watches.not_here(ref.name, address)
-        elif self.watches.not_there(ref.node, watcher, ref.name):
-            self.far.unwatch(ref, address)
-
-    def watched(self, name: str, watcher: str) -> None:
-        """A watcher on another node watches a name here."""
-        self.watches.here(name, watcher)
-        if name not in self._cells:
-            self.down(name, "not_found", "no actor has that name")
-
-    def down(self, name: str, why: str, detail: str) -> None:
-        """An incarnation of a name has ended; for trees and cells."""
-        watchers = self.watches.ended(name)
-        news = Down(f"{self.node}/{name}", why, detail)
-        for address, incarnation in watchers:
-            node, _, watcher = address.partition("/")
-            if node == self.node:
-                self._tell_down(watcher, news, incarnation)
-            else:
-                self.far.down(node, watcher, news)
-
-    def heard_down(self, node: str, watcher: str, name: str, news: Down) -> None:
-        """Tell a watcher here of an actor elsewhere, unless it has been told."""
-        incarnation = self.watches.not_there(node, watcher, name)
-        if incarnation:
-            self._tell_down(watcher, news, incarnation)
-
-    def node_down(self, node: str, why: str) -> None:
-        """Another node is gone, and all its actors for those who watch them."""
-        for watcher, name in self.watches.gone(node):
-            self.heard_down(node, watcher, name, Down(f"{node}/{name}", "node_silent", why))
-
-    def _tell_down(self, watcher: str, news: Down, incarnation: int) -> None:
-        cell = self._cells.get(watcher)
-        if isinstance(cell, Cell):
-            cell.told(news, incarnation)
+    # The root, and what else tells actors.
 
     def _tell_subscriber(self, name: str, event: Lifecycle) -> None:
         cell = self._cells.get(name)
         if cell is not None:
             cell.mailbox.put(Envelope(event))
-
-    # The root.
 
     def _root_news(self, news: ChildUp | ChildEnded) -> None:
         """What the root tree would tell its own tree, if it had one."""

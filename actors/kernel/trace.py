@@ -49,6 +49,10 @@ class Span(Message, frozen=True):
     outcome: str = ""
 
 
+class Start(Message, frozen=True):
+    """What `on_start` handles, as a conversation shows it."""
+
+
 class TraceInfo(Message, frozen=True):
     """One conversation in a list.
 

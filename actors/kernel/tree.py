@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, assert_never, get_args
 
 from tucano.actors.kernel.actor import Actor
-from tucano.actors.kernel.cell import Cell, Child, ChildEnded, ChildUp
+from tucano.actors.kernel.cell import Cell
+from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
 from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
 from tucano.actors.kernel.reply import Reply, hand_over
 from tucano.actors.kernel.restart import GiveUp, History, Law, crashed
@@ -182,7 +183,7 @@ class Tree(Actor):
         cell.phase = "down"
         siblings_fault, branch.doomed = branch.doomed and crash is None, False
         why = "stopped" if crash is None else "gave_up" if isinstance(crash, GaveUp) else "crashed"
-        self._cell.system.down(cell.name, why, repr(crash) if crash else "")
+        self._cell.system.watches.ended(cell.name, why, repr(crash) if crash else "")
         self._answer(branch.starters, Refused(CRASHED, f"{cell.address} did not start: it {why} ({crash!r})"))
         if not branch.wanted or siblings_fault:
             return

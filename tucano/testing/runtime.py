@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pykka
 
-from tucano.actors.kernel import Actor, Clock, Ref
-from tucano.actors.kernel.actor import Paused
+from tucano.actors.kernel import Clock, Ref
 from tucano.actors.kernel.cell import Cell
+from tucano.actors.kernel.life import Life, Paused
 from tucano.actors.kernel.mailbox import Bell, Envelope, Inbox, Mailbox
 from tucano.actors.kernel.runtime import Lock
 from tucano.actors.kernel.timers import Timer, Timers
@@ -25,15 +25,15 @@ TURN = 1e-6
 """Virtual seconds that one message takes: time passes even while actors never stop talking."""
 
 
-class Life:
+class Player:
     """One incarnation of an actor, as the simulation sees it."""
 
     __slots__ = ("actor", "begun", "cell", "frozen", "gone", "queued", "runtime")
 
-    def __init__(self, runtime: SimulatedRuntime, actor: Actor) -> None:
+    def __init__(self, runtime: SimulatedRuntime, actor: Life) -> None:
         self.runtime = runtime
         self.actor = actor
-        self.cell: Cell = actor._cell
+        self.cell = actor._cell
         self.begun = self.queued = self.frozen = self.gone = False
 
 
@@ -52,8 +52,8 @@ class Turns:
         self._now = 0.0
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
-        self._ready: list[Life] = []
-        self._frozen: list[Life] = []
+        self._ready: list[Player] = []
+        self._frozen: list[Player] = []
 
     def now(self) -> float:
         """Virtual seconds since the beginning."""
@@ -65,11 +65,11 @@ class Turns:
         heapq.heappush(self._heap, (timer.due, next(self._order), timer))
         return timer
 
-    def ready(self, life: Life) -> None:
+    def ready(self, player: Player) -> None:
         """An actor has something to do."""
-        if not (life.queued or life.frozen or life.gone):
-            life.queued = True
-            self._ready.append(life)
+        if not (player.queued or player.frozen or player.gone):
+            player.queued = True
+            self._ready.append(player)
 
     def run(self, until: float, condition: Callable[[], object]) -> bool:
         """Go on until the condition holds, looked at after each turn, or time is up; returns whether it holds."""
@@ -88,17 +88,17 @@ class Turns:
                 return bool(condition())
         return True
 
-    def freeze(self, life: Life) -> None:
+    def freeze(self, player: Player) -> None:
         """See `Simulation.freeze`."""
-        life.frozen = True
-        self._frozen.append(life)
+        player.frozen = True
+        self._frozen.append(player)
 
     def thaw(self) -> None:
         """See `Simulation.thaw`."""
         frozen, self._frozen = self._frozen, []
-        for life in frozen:
-            life.frozen = False
-            self.ready(life)
+        for player in frozen:
+            player.frozen = False
+            self.ready(player)
 
     def _fire(self) -> None:
         timer = heapq.heappop(self._heap)[2]
@@ -110,29 +110,29 @@ class Turns:
         """One actor's start, one message, or its end."""
         at = self._chance.randrange(len(self._ready))
         self._ready[at], self._ready[-1] = self._ready[-1], self._ready[at]
-        life = self._ready.pop()
-        life.queued = False
-        if life.frozen or life.gone:
+        player = self._ready.pop()
+        player.queued = False
+        if player.frozen or player.gone:
             return
-        actor = life.actor
-        who = f"{life.cell.address}#{actor._incarnation}"
-        if not life.begun:
-            life.begun = True
+        actor = player.actor
+        who = f"{player.cell.address}#{actor._incarnation}"
+        if not player.begun:
+            player.begun = True
             self._note(f"{who} starts")
             if actor.begin_life():
-                if life.cell.mailbox.waits():
-                    self.ready(life)
+                if player.cell.mailbox.waits():
+                    self.ready(player)
                 return
         else:
-            self._note(f"{who} <- {_in_words(life.cell.mailbox)}")
+            self._note(f"{who} <- {_in_words(player.cell.mailbox)}")
             try:
                 actor.take_turn()
             except Paused:
-                if life.cell.mailbox.waits():
-                    self.ready(life)
+                if player.cell.mailbox.waits():
+                    self.ready(player)
                 return
-        life.gone = True
-        life.runtime.ended(life)
+        player.gone = True
+        player.runtime.ended(player)
         actor.end_life()
 
 
@@ -204,9 +204,9 @@ class _Bell:
     def put(self, item: None, /) -> None:
         """See `Bell.put`."""
         del item
-        life = self._runtime.lives.get(self._cell.name)
-        if life is not None:
-            self._runtime.turns.ready(life)
+        player = self._runtime.players.get(self._cell.name)
+        if player is not None:
+            self._runtime.turns.ready(player)
 
     def get(self) -> None:
         """Never waited for: a turn ends instead."""
@@ -245,8 +245,8 @@ class SimulatedRuntime:
         self.clock: Clock = VirtualClock(turns)
         self.timers: Timers = VirtualTimers(turns)
         self.chance = chance
-        self.lives: dict[str, Life] = {}  # by name: the one that its mailbox wakes
-        self._all: dict[Life, None] = {}  # abandoned ones too
+        self.players: dict[str, Player] = {}  # by name: the one that its mailbox wakes
+        self._all: dict[Player, None] = {}  # abandoned ones too
 
     def bell(self, cell: Cell) -> Bell:
         """See `Runtime.bell`."""
@@ -256,17 +256,17 @@ class SimulatedRuntime:
         """See `Runtime.inbox`."""
         return _SteppedInbox(mailbox)
 
-    def start(self, actor: Actor) -> None:
+    def start(self, actor: Life) -> None:
         """See `Runtime.start`."""
-        life = self.lives[actor._cell.name] = Life(self, actor)
-        self._all[life] = None
-        self.turns.ready(life)
+        player = self.players[actor._cell.name] = Player(self, actor)
+        self._all[player] = None
+        self.turns.ready(player)
 
-    def ended(self, life: Life) -> None:
+    def ended(self, player: Player) -> None:
         """An incarnation has had its last turn."""
-        self._all.pop(life, None)
-        if self.lives.get(life.cell.name) is life:
-            del self.lives[life.cell.name]
+        self._all.pop(player, None)
+        if self.players.get(player.cell.name) is player:
+            del self.players[player.cell.name]
 
     def wait(self, lock: Lock, seconds: float) -> bool:
         """See `Runtime.wait`: the simulation goes on meanwhile."""
@@ -280,8 +280,8 @@ class SimulatedRuntime:
     def vanish(self) -> None:
         """The node is gone, between two messages."""
         self.close()
-        for life in self._all:
-            life.gone = True
-            pykka.ActorRegistry.unregister(life.actor.actor_ref)
+        for player in self._all:
+            player.gone = True
+            pykka.ActorRegistry.unregister(player.actor.actor_ref)
         self._all.clear()
-        self.lives.clear()
+        self.players.clear()

@@ -11,7 +11,7 @@ from typing import Any
 
 from tucano.actors.kernel import Child, Ref, Refused, System
 from tucano.actors.kernel.tree import AwaitUp
-from tucano.testing.runtime import Life, SimulatedRuntime, Turns
+from tucano.testing.runtime import Player, SimulatedRuntime, Turns
 from tucano.transport.memory_link import MemoryLink, Network
 
 CLUSTER = "5151515151515151"
@@ -45,9 +45,9 @@ class Node:
         self.link: MemoryLink | None = None
 
     @property
-    def lives(self) -> dict[str, Life]:
+    def players(self) -> dict[str, Player]:
         """The actors that run, by name."""
-        return {} if self._runtime is None or self.system is None else self._runtime.lives
+        return {} if self._runtime is None or self.system is None else self._runtime.players
 
     @property
     def is_up(self) -> bool:
@@ -170,11 +170,11 @@ class Simulation:
 
     def fail(self, address: str, error: Exception | None = None) -> None:
         """Crash an actor at its next turn, with this error."""
-        self._life(address).cell.mailbox.put_control(error or RuntimeError("as the simulation wants"))
+        self._player(address).cell.mailbox.put_control(error or RuntimeError("as the simulation wants"))
 
     def freeze(self, address: str) -> None:
         """Give an actor no more turns, as if it hung: its tree will abandon it if it is to stop."""
-        self.turns.freeze(self._life(address))
+        self.turns.freeze(self._player(address))
 
     def thaw(self) -> None:
         """Give all frozen actors turns again, abandoned ones too."""
@@ -202,12 +202,12 @@ class Simulation:
             if node.system is not None:
                 node.crash()
 
-    def _life(self, address: str) -> Life:
+    def _player(self, address: str) -> Player:
         node, _, name = address.partition("/")
-        life = self.nodes[node].lives.get(name)
-        if life is None:
+        player = self.nodes[node].players.get(name)
+        if player is None:
             raise LookupError(f"no actor of that name runs: {address}")
-        return life
+        return player
 
     def _frame(self, now: float, sender: str, receiver: str, what: str, frame: bytes) -> None:
         del now

@@ -1,0 +1,64 @@
+"""How a tree is told what to start, and what it is told of its children."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from tucano.actors.kernel.actor import Actor
+
+
+@dataclass(frozen=True)
+class Child:
+    """How a tree starts and looks after one actor.
+
+    Attributes:
+        name: unique in its node.
+        actor: the class.
+        args: arguments for its constructor.
+        restart: permanent (always), transient (after a crash only) or temporary (never).
+        shutdown: seconds that it has to stop before it is abandoned; by default what its class says: 5, and a tree as
+            long as its children need.
+        mailbox: messages that may wait.
+
+    Raises:
+        ValueError: a field has no meaning.
+
+    """
+
+    name: str
+    actor: type[Actor]
+    args: Mapping[str, Any] = field(default_factory=dict)
+    restart: Literal["permanent", "transient", "temporary"] = "permanent"
+    shutdown: float | None = None
+    mailbox: int = 10_000
+
+    def __post_init__(self) -> None:
+        sane = {
+            "name": bool(self.name) and "/" not in self.name,
+            "restart": self.restart in ("permanent", "transient", "temporary"),
+            "shutdown": self.shutdown is None or self.shutdown >= 0,
+            "mailbox": self.mailbox >= 1,
+        }
+        wrong = [f"{field}={getattr(self, field)!r}" for field, holds in sane.items() if not holds]
+        if wrong:
+            raise ValueError(f"a child cannot have {', '.join(wrong)}: see tucano.actors.kernel.Child")
+
+
+@dataclass(frozen=True)
+class ChildUp:
+    """To the tree: the child's `on_start` has returned."""
+
+    name: str
+    incarnation: int
+
+
+@dataclass(frozen=True)
+class ChildEnded:
+    """To the tree: the child's thread has ended; `crash` is None if it stopped in order."""
+
+    name: str
+    incarnation: int
+    crash: BaseException | None
