@@ -14,7 +14,6 @@ import pytest
 import zmq
 
 from tests.actors.builders import instance, service, spec, worker
-from tests.actors.probe import Probe
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.disk.artifact_store import Store
@@ -24,6 +23,7 @@ from tucano.actors.messages.deployer import Accepted, Deploy, Scale
 from tucano.actors.messages.discovery import Put, Record
 from tucano.actors.messages.gateway import ReadArtifact
 from tucano.actors.messages.worker_mgr import AllMetrics
+from tucano.testing import Probe
 from tucano.transport.zmq_door import ZmqDoor
 
 Start = Callable[..., System]
