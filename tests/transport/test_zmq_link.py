@@ -122,26 +122,9 @@ def test_strangers_and_nonsense_are_refused_and_counted_and_harm_nobody(make: Ma
 
 
 def test_a_full_queue_refuses(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tucano.transport.zmq_link.QUEUE", 10)
+    monkeypatch.setattr("tucano.transport.outgoing.QUEUE", 10)
     a, _ = make("a")
     hole = socket.create_server(("127.0.0.1", 0))  # accepts, never speaks
     a.connect("b", f"tcp://127.0.0.1:{hole.getsockname()[1]}")
     assert [a.send("b", tell("x")) for _ in range(20)].count(True) <= 10
     hole.close()
-
-
-@pytest.mark.parametrize("raw", [b"", b"x", b"\0" * 4, b"tucano1\0bad\0a\x001\0tcp://h:1", b"a" * 300])
-def test_a_bad_routing_id_is_refused(raw: bytes) -> None:
-    with pytest.raises(wire.BadFrame):
-        wire.read_routing_id(raw)
-
-
-def test_the_golden_bytes_of_a_frame() -> None:
-    letter = Letter(Kind.ASK, "deployer", "w/a", 7, 1500, "deployer.Ping/1")
-    golden = bytes.fromhex("919802a86465706c6f796572a3772f6107cd05dcaf6465706c6f7965722e50696e672f31c0a0")
-    assert wire.encode([letter]) == golden
-    assert wire.decode(golden) == [letter]
-
-
-def test_an_older_peers_shorter_letter_decodes() -> None:
-    assert wire.decode(bytes.fromhex("919202a161")) == [Letter(Kind.ASK, "a")]
