@@ -19,7 +19,7 @@ log = logging.getLogger("tucano.transport")
 
 
 class LinkBase(ABC):
-    """A `Link` but for `start`, `close`, and how a way to a peer is made.
+    """A `Link` of which only the transport is open: receiving, and a way to a peer.
 
     Args:
         me: who the node says that it is.
@@ -48,6 +48,14 @@ class LinkBase(ABC):
     def address(self) -> str:
         """See `Link.address`."""
         return self._address
+
+    @abstractmethod
+    def start(self, receiver: Receiver) -> None:
+        """See `Link.start`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """See `Link.close`."""
 
     def connect(self, node: str, address: str) -> None:
         """See `Link.connect`."""
