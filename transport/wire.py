@@ -11,7 +11,9 @@ has a higher incarnation (its start, in milliseconds since the epoch); frames of
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -86,6 +88,19 @@ def read_routing_id(raw: bytes) -> Peer:
 def encode(letters: Sequence[Letter]) -> bytes:
     """One frame."""
     return _encoder.encode(letters)
+
+
+def encode_some(letters: deque[Letter]) -> tuple[bytes, int]:
+    """One frame of the first letters, and how many it holds: as many as may travel together, at least one.
+
+    A letter that is too large for any frame gets one of its own, and is refused where it arrives.
+    """
+    batch = list(islice(letters, MAX_LETTERS))
+    frame = encode(batch)
+    while len(frame) > MAX_FRAME and len(batch) > 1:
+        batch = batch[: len(batch) // 2]
+        frame = encode(batch)
+    return frame, len(batch)
 
 
 def decode(frame: bytes | memoryview) -> list[Letter]:
