@@ -27,7 +27,8 @@ MAX_LETTERS = 4096
 """Letters in one frame, at most."""
 
 _PROTOCOL = b"tucano1"
-_NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
+NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
+"""A node's name."""
 _CLUSTER = re.compile(r"^[0-9a-f]{16}$")
 _ADDRESS = re.compile(r"^tcp://[0-9A-Za-z.:\[\]-]{1,80}:[0-9]{1,5}$")
 
@@ -76,7 +77,7 @@ def read_routing_id(raw: bytes) -> Peer:
         len(raw) <= 255
         and protocol == _PROTOCOL
         and _CLUSTER.match(peer.cluster)
-        and _NODE.match(peer.node)
+        and NODE.match(peer.node)
         and 0 < peer.incarnation < 2**63
         and _ADDRESS.match(peer.address)
     )

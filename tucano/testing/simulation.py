@@ -115,8 +115,7 @@ class Simulation:
         self.chance = random.Random(f"{seed}/test")
         self.nodes: dict[str, Node] = {}
         self.turns = Turns(random.Random(f"{seed}/turns"), self.note)
-        self.network = Network(self.turns.now, self.turns.after, random.Random(f"{seed}/network"))
-        self.network.on_frame = self._frame
+        self.network = Network(self.turns.now, self.turns.after, random.Random(f"{seed}/network"), self._frame)
         self._digest = hashlib.sha256()
         self._trace: deque[str] = deque(maxlen=KEPT)
 
