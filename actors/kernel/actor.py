@@ -122,6 +122,10 @@ class Actor(pykka.ThreadingActor):
         """A new identifier in hexadecimal, from the node's source of chance."""
         return f"{self.chance.getrandbits(bits):0{bits // 4}x}"
 
+    def begin_trace(self) -> str:
+        """Begin a conversation with the message being handled: its id; a placeholder."""
+        return self.fresh_id(64)
+
     def address(self, where: str) -> Ref:
         """The ref for an address: `name` on this node, or `node/name`."""
         return self._cell.system.ref(where)

@@ -22,11 +22,13 @@ from tucano.actors.kernel.errors import (
     TimedOut,
     refusal,
 )
+from tucano.actors.kernel.events import Lifecycle
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.message import Codec
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
 from tucano.actors.kernel.timers import ThreadTimers, Timers
+from tucano.actors.kernel.trace import Span, TraceInfo
 from tucano.actors.kernel.tree import Tree
 from tucano.actors.kernel.watches import Watches
 from tucano.transport.link import Kind, Letter, Link
@@ -108,6 +110,19 @@ class System:
     def snapshot(self) -> list[ActorInfo]:
         """All actors, parents before children."""
         return [cell.info() for cell in list(self._cells.values())]
+
+    def spans(self, trace: str) -> tuple[Span, ...]:
+        """What this node knows of a conversation; a placeholder."""
+        del trace
+        return ()
+
+    def traces(self) -> tuple[TraceInfo, ...]:
+        """The conversations that this node remembers, oldest first; a placeholder."""
+        return ()
+
+    def events(self) -> tuple[Lifecycle, ...]:
+        """What lately happened to the actors, oldest first; a placeholder."""
+        return ()
 
     def cell(self, child: Child, parent: str, tell_tree: Callable[[Any], None]) -> Cell:
         """Make the place for a child; for trees.
