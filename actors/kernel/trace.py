@@ -53,6 +53,7 @@ class TraceInfo(Message, frozen=True):
         at: seconds since the epoch of the first span that this node knows.
         what: the message that it began with, as far as this node knows.
         spans: spans that this node knows.
+        until: seconds since the epoch of the latest of them; 0 if it is not said.
 
     """
 
@@ -60,3 +61,4 @@ class TraceInfo(Message, frozen=True):
     at: float
     what: str
     spans: int
+    until: float = 0.0
