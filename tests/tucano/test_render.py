@@ -4,16 +4,15 @@ import pytest
 
 from tucano import render
 from tucano.client.answers import (
-    ActorInfo,
     Event,
     InstanceInfo,
-    NodeActors,
     NodeInfo,
     Progress,
     ServiceDetail,
     ServiceInfo,
     StatusInfo,
 )
+from tucano.client.insight import ActorInfo, NodeActors
 
 
 @pytest.mark.parametrize(
