@@ -18,6 +18,16 @@ def age(seconds: float) -> str:
     return f"{whole}s"
 
 
+def duration(seconds: float | None) -> str:
+    """How long something took, to two digits: `0.04ms`, `12ms`, `1.2s`, `3m`; `-` if that is not known."""
+    if seconds is None:
+        return "-"
+    if seconds < 0.9995:
+        ms = 1000 * max(0.0, seconds)
+        return f"{ms:.2f}ms" if ms < 0.0995 else f"{ms:.1f}ms" if ms < 9.95 else f"{ms:.0f}ms"
+    return f"{seconds:.1f}s" if seconds < 9.95 else f"{seconds:.0f}s" if seconds < 99.5 else age(seconds)
+
+
 def size(count: float) -> str:
     """Bytes: `12 MB`, `1.5 GB`; decimal units, as disks and most people count."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -51,14 +61,16 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns, numbers to the right (also with a unit), the rest to the left; no trailing blanks.
 
     Args:
-        heads: names of the columns; one that begins with `>` stands to the right.
+        heads: names of the columns; one that begins with `>` stands to the right, one that begins with `?` is left out
+            if there is nothing in it: an empty text, 0 or `-`.
         rows: what stands below.
 
     """
-    right = [head.startswith(">") for head in heads]
-    cells = [[head.lstrip(">") for head in heads]]
-    cells += [[clean(str(cell)).replace("\n", " ") for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
+    cells = [[clean(str(cell)).replace("\n", " ") for cell in row] for row in rows]
+    kept = [n for n, head in enumerate(heads) if head[0] != "?" or any(row[n] not in ("", "0", "-") for row in cells)]
+    right = [">" in heads[n][:2] for n in kept]
+    cells = [[heads[n].lstrip("?>") for n in kept], *([row[n] for n in kept] for row in cells)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = (
         "  ".join(
             cell.rjust(width) if aligned else cell.ljust(width)
@@ -71,5 +83,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def first_line(text: str) -> str:
     """The first line that says something, at most 80 characters of it."""
-    line = next((line.strip() for line in clean(text).splitlines() if line.strip()), "")
-    return line if len(line) <= 80 else f"{line[:77]}..."
+    return short(next((line.strip() for line in clean(text).splitlines() if line.strip()), ""), 80)
+
+
+def short(text: str, most: int) -> str:
+    """A text, or as much of its beginning as has room."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
