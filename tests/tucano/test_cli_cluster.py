@@ -46,17 +46,17 @@ def test_a_cluster_goes_up_serves_and_goes_down_without_a_trace(home: Path) -> N
     assert {node["name"]: node["state"] for node in status["nodes"]} == {
         "controller": "ready", "balancer": "ready", "worker-1": "ready",
     }  # fmt: skip
-    assert good(home, "deploy", HELLO).splitlines()[-1].startswith("hello runs: curl")
+    assert good(home, "deploy", HELLO).splitlines()[-2].startswith("hello runs: curl")
     shown = data(home, "show", "hello")
     assert [one["state"] for one in shown["instances"]] == ["ready", "ready"]
     assert "GREETING" in good(home, "show", "hello")
     assert '"Hello"' not in good(home, "show", "hello", "--json")
-    assert good(home, "scale", "hello", 3).splitlines()[-1] == "hello has 3 replicas"
+    assert good(home, "scale", "hello", 3).splitlines()[-2] == "hello has 3 replicas"
     assert "rollout_done" in good(home, "events")
     assert "runner.hello-" in good(home, "ps", "worker-1")
     assert "worker-1" in good(home, "nodes")
-    assert good(home, "restart", "hello").splitlines()[-1] == "hello is restarted"
-    assert good(home, "undeploy", "hello").splitlines()[-1] == "hello is taken down"
+    assert good(home, "restart", "hello").splitlines()[-2] == "hello is restarted"
+    assert good(home, "undeploy", "hello").splitlines()[-2] == "hello is taken down"
     assert data(home, "services") == {"services": []}
     assert "stopped" in good(home, "down", "--purge")
     assert not home.exists()
