@@ -13,7 +13,7 @@ from tucano.actors.messages import balancer, deployer
 from tucano.actors.messages import node as node_messages
 from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.messages.worker_mgr import AllMetrics
-from tucano.actors.pure.conversation import assemble
+from tucano.actors.pure.conversation import Line, assemble
 from tucano.actors.pure.instance import ACTIVE
 
 
@@ -143,24 +143,14 @@ def conversation(trace: str, answers: Sequence[node_messages.Traced]) -> dict[st
         "duration": found.duration,
         "participants": found.participants,
         "unanswered": found.unanswered,
-        "spans": [
-            {
-                "span": line.span.span,
-                "parent": line.span.parent,
-                "answers": line.answers,
-                "kind": line.span.kind,
-                "sender": line.span.sender,
-                "to": line.span.to,
-                "what": line.span.what,
-                "at": line.at,
-                "sent": line.span.sent,
-                "begun": line.span.begun,
-                "took": line.span.took,
-                "outcome": line.span.outcome,
-            }
-            for line in found.lines
-        ],
+        "spans": [_said(line) for line in found.lines],
     }
+
+
+def _said(line: Line) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(line.span)
+    del fields["trace"]
+    return {**fields, "at": line.at, "answers": line.answers}
 
 
 def conversations(answers: Sequence[node_messages.Traces]) -> dict[str, Any]:

@@ -62,6 +62,22 @@ def test_a_cluster_goes_up_serves_and_goes_down_without_a_trace(home: Path) -> N
     assert not home.exists()
 
 
+def test_the_actors_of_a_cluster_are_watched_while_they_work(home: Path) -> None:
+    up(home)
+    accepted = json.loads(tucano(home, "deploy", HELLO, "--json").stdout)
+    assert len(accepted["trace"]) == 16
+    found = data(home, "top", "--interval", 0.2)
+    assert {actor["node"] for actor in found["actors"]} == {"controller", "balancer", "worker-1"}
+    assert all(actor["messages"] is not None for actor in found["actors"])
+    gateway = next(actor for actor in found["actors"] if actor["name"] == "gateway")
+    assert gateway["messages"] > 0  # we have asked it
+    lines = good(home, "ps", "controller", "--events", "--crashes").splitlines()
+    assert lines[0].startswith("controller, pid ")
+    assert lines[-1] == "no actor has crashed"
+    assert "traces" in data(home, "trace")
+    assert "no node remembers a conversation" in tucano(home, "trace", "0" * 16).stderr
+
+
 def test_a_second_one_from_the_same_home_is_refused_with_the_ports_of_the_first(home: Path) -> None:
     found = up(home)
     done = tucano(home, "up", "--port", 0)

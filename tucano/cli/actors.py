@@ -58,10 +58,11 @@ def trace(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what was said between all actors: one conversation, or without ID the list of the latest.
+    """Show what the actors said to each other: one conversation, or without ID the list of the latest.
 
-    Each command that changes something begins a conversation and ends with its id. What led to a message stands above
-    it; branches are set to the right; times are milliseconds since the beginning.
+    Each command that changes something begins a conversation, and ends with its id.
+
+    What led to a message stands above it, branches are set to the right; MS is since the beginning.
     """
     from tucano import render
 
