@@ -78,10 +78,10 @@ def _within(room: int, groups: Iterable[list[_Step]]) -> tuple[list[_Step], int]
     declared: set[str] = set()
     left_out = 0
     for group in groups:
-        fresh = set(_participants(group)) - declared
+        people = _participants(group)
+        fresh = {*people, *map(_node, people)} - declared  # each has a line, and each node a box
         declared |= fresh
-        room -= sum(len(step.text) + 30 for step in group)  # with the arrow and two participants
-        room -= sum(2 * len(escape(who)) + 70 for who in fresh)  # with its box
+        room -= sum(len(step.text) + 22 for step in group) + sum(len(escape(name)) + 36 for name in fresh)
         if room > 0 or not shown:
             shown += group
         else:
