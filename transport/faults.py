@@ -93,13 +93,13 @@ class Faults:
 
     def rate(self, a: str, b: str) -> float:
         """Bytes per second between two nodes."""
-        return min(self._slow.get(node, _FAST)[1] for node in (a, b))
+        return min(self._slow.get(a, _FAST)[1], self._slow.get(b, _FAST)[1])
 
     def travel(self, a: str, b: str) -> float:
         """Draw the seconds that a frame travels between two nodes."""
         low, high = self._latencies.get(_pair(a, b), self._latency)
         drawn = self._chance.uniform(low, high) if high > low else low
-        return drawn + sum(self._slow.get(node, _FAST)[0] for node in (a, b))
+        return drawn + self._slow.get(a, _FAST)[0] + self._slow.get(b, _FAST)[0]
 
     def repeated(self) -> bool:
         """Draw whether a frame is sent twice."""
