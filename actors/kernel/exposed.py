@@ -9,7 +9,7 @@ import pykka
 from pykka._envelope import Envelope as PykkaEnvelope
 from pykka.messages import _ActorStop
 
-from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
+from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused, shown
 from tucano.actors.kernel.info import ActorInfo
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.reply import Asker
@@ -106,4 +106,4 @@ class _Answer(pykka.Future[Any]):
         elif isinstance(error, pykka.ActorDeadError):
             self._asker.refuse(Refused(STOPPED, f"{self._name} stopped before it came to this message"))
         else:
-            self._asker.refuse(Refused(CRASHED, f"{self._name} raised {error!r}"))
+            self._asker.refuse(Refused(CRASHED, f"{self._name} raised {shown(error)}"))
