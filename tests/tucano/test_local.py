@@ -81,7 +81,6 @@ def test_a_service_is_scaled_restarted_and_taken_down(hello: Cluster, tmp_path: 
         client.show("other")
 
 
-@pytest.mark.xfail(reason="the kernel does not record conversations yet")
 def test_what_a_command_led_to_is_known_through_all_actors_and_nodes(hello: Cluster) -> None:
     accepted = hello.client.restart("hello")
     hello.client.wait_for_rollout("hello", accepted.revision)
