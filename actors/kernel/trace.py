@@ -60,8 +60,8 @@ class TraceInfo(Message, frozen=True):
         trace: identifier.
         at: seconds since the epoch of the first span that this node knows.
         what: the message that it began with, as far as this node knows.
-        spans: spans that this node knows.
-        until: seconds since the epoch of the latest of them; 0 if it is not said.
+        spans: messages of it that this node has handled, so that the counts of all nodes add up.
+        until: seconds since the epoch of the latest span that this node knows; 0 if it is not said.
 
     """
 
@@ -167,7 +167,9 @@ class Tracer:
         """The conversations that are remembered, oldest first."""
         with self._lock:
             return tuple(
-                TraceInfo(trace, _at(spans[0]), spans[0].what, len(spans), max(map(_at, spans)))
+                TraceInfo(
+                    trace, _at(spans[0]), spans[0].what, sum(span.begun > 0 for span in spans), max(map(_at, spans))
+                )
                 for trace, spans in self._traces.items()
             )
 
