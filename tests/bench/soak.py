@@ -112,7 +112,8 @@ class Figures(NamedTuple):
         rss: MiB, with what the allocator keeps of what was freed in other threads; it grows less and less.
         pss: MiB, likewise; it also moves when other processes come and go.
         used: RSS in MiB once the allocator has returned what is free; a leak would show here.
-        timers: that exist; the timers' thread holds on to the last that was due.
+        timers: that are yet to fire.
+        kept: timers that have fired or are cancelled, but that something still holds.
         waiting: messages in all mailboxes.
 
     """
@@ -123,6 +124,7 @@ class Figures(NamedTuple):
     pss: float
     used: float
     timers: int
+    kept: int
     waiting: int
 
 
@@ -135,7 +137,8 @@ GROWTH = (  # what, figure, unit, and the most that the first and the second run
 LEFT = (
     ("PSS", "pss", "MiB"),
     ("messages that wait", "waiting", "messages"),
-    ("timers that exist", "timers", "timers"),
+    ("timers that wait", "timers", "timers"),
+    ("timers kept that are over", "kept", "timers"),
 )
 
 
@@ -241,13 +244,16 @@ def _at_rest(system: System, patience: float) -> Figures:
     memory = process.memory_full_info()
     _return_what_is_free()
     objects = gc.get_objects()
+    timers = [thing for thing in objects if isinstance(thing, Timer)]
+    pending = sum(timer.fire is not None and timer.due > time.monotonic() for timer in timers)
     return Figures(
         threads=threading.active_count(),
         objects=len(objects),
         rss=memory.rss / 2**20,
         pss=memory.pss / 2**20,
         used=process.memory_info().rss / 2**20,
-        timers=sum(isinstance(thing, Timer) for thing in objects),
+        timers=pending,
+        kept=len(timers) - pending,
         waiting=_waiting(system),
     )
 
