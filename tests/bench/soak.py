@@ -8,22 +8,20 @@ left is counted. Nothing may be left but the actors.
 from __future__ import annotations
 
 import builtins
-import contextlib
 import ctypes
 import gc
-import logging
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, assert_never
 
 import psutil
 import pykka
 
-from tests.bench.kit import all_up, node
+from tests.bench.kit import all_up, node, quiet
 from tests.bench.table import Row, lone
 from tests.helpers import eventually
 from tucano.actors.kernel import Actor, Child, Law, Message, Ref, Refused, System, TimedOut, Timer, Tree
@@ -152,7 +150,7 @@ def run(seconds: float = SECONDS, trees: int = TREES, patience: float = PATIENCE
 
     """
     crashes = Tally()
-    with _quiet(), node(*(_tree(n, crashes, patience) for n in range(trees)), law=LAW) as system:
+    with quiet(), node(*(_tree(n, crashes, patience) for n in range(trees)), law=LAW) as system:
         refs = [system.ref(info.name) for info in system.snapshot() if info.kind == Fragile.__name__]
         _spell(refs, seconds, patience, 0)
         looks, outcomes, crashed = [_at_rest(system, patience)], Counter[str](), crashes.count
@@ -267,13 +265,3 @@ def _return_what_is_free() -> None:
 
 def _waiting(system: System) -> int:
     return sum(info.depth for info in system.snapshot())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Thousands of crashes are told to nobody."""
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
