@@ -190,7 +190,10 @@ class System:
 
     def tell(self, ref: Ref, message: Any) -> bool:
         """See `Ref.tell`."""
-        sender, context = self._speak("tell", ref, message)
+        if running.actor is None and not running.trace:
+            sender = context = ""
+        else:
+            sender, context = self._speak("tell", ref, message)
         if ref.node != self.node:
             return self.far.tell(ref, message, sender, context)
         cell = self._cells.get(ref.name)
