@@ -190,10 +190,11 @@ class Tree(Actor):
 
     def _refuse_all(self) -> None:
         """Whoever waits for a child, or for all, waits in vain."""
+        ended = Refused(STOPPED, f"{self._cell.address} ended before its children were up")
         for branch in self._branches.values():
-            self._answer(branch.starters, Refused(STOPPED, f"{self._cell.address} ended before {branch.cell.name} was up"))
+            self._answer(branch.starters, ended)
             self._answer(branch.stoppers, True)
-        self._answer(self._awaiting, Refused(STOPPED, f"{self._cell.address} ended before its children were up"))
+        self._answer(self._awaiting, ended)
 
     def _branch(self, cell: Cell, incarnation: int) -> _Branch | None:
         """The branch that news are of; None if they are of one that is gone, though its name may be in use again."""

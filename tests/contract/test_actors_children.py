@@ -7,7 +7,21 @@ from typing import Any
 import pytest
 
 from tests.contract.kit import (
-    FAST, PATIENCE, STRICT, Crash, Diary, Part, Write, blow, do, grove, happened, info, part, parts, total,
+    FAST,
+    PATIENCE,
+    STRICT,
+    Crash,
+    Diary,
+    Part,
+    Write,
+    blow,
+    do,
+    grove,
+    happened,
+    info,
+    part,
+    parts,
+    total,
 )
 from tests.contract.world import VirtualWorld, World
 from tucano.actors.kernel import Child, Law, Ref, Refused, StartChild, StopChild

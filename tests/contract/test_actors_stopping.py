@@ -10,7 +10,23 @@ from typing import Any
 import pytest
 
 from tests.contract.kit import (
-    FAST, PATIENCE, Add, Crash, Diary, Do, Grove, Part, Total, Write, do, grove, happened, info, part, parts, total,
+    FAST,
+    PATIENCE,
+    Add,
+    Crash,
+    Diary,
+    Do,
+    Grove,
+    Part,
+    Total,
+    Write,
+    do,
+    grove,
+    happened,
+    info,
+    part,
+    parts,
+    total,
 )
 from tests.contract.world import RealWorld, VirtualWorld, World
 from tucano.actors.kernel import Child, Down, Refused, StartChild, System
@@ -144,7 +160,12 @@ def test_what_an_abandoned_actor_watched_is_no_news_for_the_next(world: World) -
 def test_what_is_asked_of_an_actor_that_is_abandoned_is_refused_at_once(real: RealWorld) -> None:
     here = real.node(part("a", shutdown=0.01), *parts("b"))
     entered, gate = threading.Event(), threading.Event()
-    held = here.ref("a").ask(Do(lambda _: entered.set() or gate.wait(PATIENCE)), timeout=PATIENCE, block=False)
+
+    def hang(_: object) -> None:
+        entered.set()
+        gate.wait(PATIENCE)
+
+    held = here.ref("a").ask(Do(hang), timeout=PATIENCE, block=False)
     assert entered.wait(PATIENCE)
     waiting = here.ref("a").ask(Total(), timeout=PATIENCE, block=False)
     assert here.ref("a").stop() is True

@@ -7,7 +7,21 @@ from typing import Any
 import pytest
 
 from tests.contract.kit import (
-    FAST, PATIENCE, STRICT, Add, Crash, Diary, blow, do, fail, grove, happened, info, part, parts, total,
+    FAST,
+    PATIENCE,
+    STRICT,
+    Add,
+    Crash,
+    Diary,
+    blow,
+    do,
+    fail,
+    grove,
+    happened,
+    info,
+    part,
+    parts,
+    total,
 )
 from tests.contract.world import World
 from tucano.actors.kernel import Child, Law, Refused, StartChild, System, Tree

@@ -59,9 +59,7 @@ class Turns:
         """Virtual seconds since the beginning."""
         return self._now
 
-    def after(
-        self, delay: float, fire: Callable[[], object], cancelled: Callable[[], None] = lambda: None
-    ) -> Timer:
+    def after(self, delay: float, fire: Callable[[], object], cancelled: Callable[[], None] = lambda: None) -> Timer:
         """Call `fire` in so many virtual seconds; `cancelled` at once when somebody cancels it."""
         timer = Timer(self._now + max(delay, 0.0), fire, cancelled)
         heapq.heappush(self._heap, (timer.due, next(self._order), timer))
