@@ -58,7 +58,7 @@ class Cell:
         self._tell_tree = tell_tree
         self._actor: Life | None = None
         self._timers: set[Timer] = set()  # of the present incarnation
-        self._prune_at = 32
+        self._prune_at = 8
         self._watching: dict[Ref, None] = {}  # by the present incarnation
         self.pipes: dict[Pipe, None] = {}  # what it has asked and nobody has answered yet
 
@@ -244,7 +244,7 @@ class Cell:
         """Keep a timer until it has gone off or its incarnation ends, which it may have already."""
         if len(self._timers) >= self._prune_at:
             self._timers = {kept for kept in self._timers if kept.fire is not None}
-            self._prune_at = max(32, 2 * len(self._timers))
+            self._prune_at = max(8, 2 * len(self._timers))
         self._timers.add(timer)
         if incarnation != self.incarnation or self.phase == "gone":
             timer.cancel()
