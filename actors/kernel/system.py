@@ -17,7 +17,6 @@ from tucano.actors.kernel.events import Channel, Lifecycle
 from tucano.actors.kernel.exposed import Exposed
 from tucano.actors.kernel.far import Far
 from tucano.actors.kernel.info import ActorInfo
-from tucano.actors.kernel.life import Fenced
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Asker
@@ -267,10 +266,8 @@ class System:
         if actor is None:
             sender, cause = "", running.trace
         else:
-            if actor.fenced:
-                raise Fenced(f"{actor._cell.address} was abandoned: it may not speak any more")
             envelope = actor._envelope
-            sender, cause = actor._cell.address, envelope.trace if envelope is not None else ""
+            sender, cause = actor.speak().address, envelope.trace if envelope is not None else ""
         return sender, self.tracer.sent(cause, kind, sender, ref.address, message) if cause else ""
 
     def answer_context(self, cause: str, sender: str, to: str, value: Any) -> str:
