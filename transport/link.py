@@ -8,6 +8,12 @@ from typing import Protocol
 
 import msgspec
 
+BEAT = 0.25
+"""Seconds between two heartbeats to each peer; silence is judged by `transport.detector`."""
+
+QUEUE = 20_000
+"""Letters that may wait for one peer; more are refused to their senders."""
+
 
 class Kind(IntEnum):
     """What a letter is."""

@@ -11,7 +11,9 @@ has a higher incarnation (its start, in milliseconds since the epoch); frames of
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -25,7 +27,8 @@ MAX_LETTERS = 4096
 """Letters in one frame, at most."""
 
 _PROTOCOL = b"tucano1"
-_NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
+NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
+"""A node's name."""
 _CLUSTER = re.compile(r"^[0-9a-f]{16}$")
 _ADDRESS = re.compile(r"^tcp://[0-9A-Za-z.:\[\]-]{1,80}:[0-9]{1,5}$")
 
@@ -74,7 +77,7 @@ def read_routing_id(raw: bytes) -> Peer:
         len(raw) <= 255
         and protocol == _PROTOCOL
         and _CLUSTER.match(peer.cluster)
-        and _NODE.match(peer.node)
+        and NODE.match(peer.node)
         and 0 < peer.incarnation < 2**63
         and _ADDRESS.match(peer.address)
     )
@@ -86,6 +89,19 @@ def read_routing_id(raw: bytes) -> Peer:
 def encode(letters: Sequence[Letter]) -> bytes:
     """One frame."""
     return _encoder.encode(letters)
+
+
+def encode_some(letters: deque[Letter]) -> tuple[bytes, int]:
+    """One frame of the first letters, and how many it holds: as many as may travel together, at least one.
+
+    A letter that is too large for any frame gets one of its own, and is refused where it arrives.
+    """
+    batch = list(islice(letters, MAX_LETTERS))
+    frame = encode(batch)
+    while len(frame) > MAX_FRAME and len(batch) > 1:
+        batch = batch[: len(batch) // 2]
+        frame = encode(batch)
+    return frame, len(batch)
 
 
 def decode(frame: bytes | memoryview) -> list[Letter]:

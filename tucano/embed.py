@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tucano.actors.kernel import ActorInfo, Child, Lifecycle, Ref, System
-from tucano.transport.wire import _NODE
+from tucano.transport.wire import NODE
 
 if TYPE_CHECKING:
     import pykka
@@ -47,7 +47,7 @@ class Node:
         cluster: str = "embedded",
         **tree: Any,
     ) -> None:
-        if not _NODE.match(name):
+        if not NODE.match(name):
             raise ValueError(f"a node's name is of a-z, 0-9, - and ., at most 63 characters; not {name!r}")
         self.name = name
         self._link: ZmqLink | None = None if listen is None else _bridge(name, cluster, listen)

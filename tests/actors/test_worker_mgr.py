@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.actors.builders import instance, worker
-from tests.actors.probe import Probe
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.kernel import Child, StopChild, System, Tree
@@ -13,6 +12,7 @@ from tucano.actors.messages.discovery import Put, Range
 from tucano.actors.messages.notifier import Notify
 from tucano.actors.messages.worker_mgr import AllMetrics, Hello, InstanceChanged, Metrics, ShowMetrics
 from tucano.actors.worker_mgr import WorkerMgr
+from tucano.testing import Probe
 
 Start = Callable[..., System]
 MANAGER = Child("worker_mgr", WorkerMgr, {"patience": 0.1})

@@ -10,6 +10,9 @@ from tucano.actors.kernel import Actor, Child, Message, Ref, Refused
 
 T = TypeVar("T")
 
+BIRTH = 5.0
+"""Seconds that a probe may take to start."""
+
 
 class _Do(Message, frozen=True):
     what: Any
@@ -26,7 +29,7 @@ class _Probe(Actor):
         self._probe = probe
 
     def on_start(self) -> None:
-        self._probe.actor = self
+        self._probe.started(self)
 
     def receive(self, message: Any) -> Any:
         if isinstance(message, _Do):
@@ -52,7 +55,8 @@ class Probe:
     def __init__(self, answer: Callable[[Any], Any] = lambda _: None) -> None:
         self.got: list[Any] = []
         self.answer = answer
-        self.actor: Actor | None = None
+        self._actor: Actor | None = None
+        self._is_up = threading.Event()
         self._waiting: list[tuple[Callable[[Any], bool], threading.Lock]] = []
 
     def child(self, name: str) -> Child:
@@ -110,6 +114,11 @@ class Probe:
         """Watch somebody; the `Down` is recorded like any message."""
         self.do(lambda actor: actor.watch(actor.address(whom.address)))
 
+    def started(self, actor: Actor) -> None:
+        """An incarnation of the probe is up."""
+        self._actor = actor
+        self._is_up.set()
+
     def take(self, message: Any) -> None:
         """Record a message, and wake who waits for it."""
         self.got.append(message)
@@ -119,6 +128,7 @@ class Probe:
                 entry[1].release()
 
     def _the_actor(self) -> Actor:
-        if self.actor is None:
+        self._is_up.wait(BIRTH)  # on real threads it may be about to start; a simulated node is up, or never will be
+        if self._actor is None:
             raise RuntimeError("start the probe first: `probe.child(name)` is for a tree")
-        return self.actor
+        return self._actor

@@ -115,8 +115,7 @@ class Simulation:
         self.chance = random.Random(f"{seed}/test")
         self.nodes: dict[str, Node] = {}
         self.turns = Turns(random.Random(f"{seed}/turns"), self.note)
-        self.network = Network(self.turns.now, self.turns.after, random.Random(f"{seed}/network"))
-        self.network.on_frame = self._frame
+        self.network = Network(self.turns.now, self.turns.after, random.Random(f"{seed}/network"), self._frame)
         self._digest = hashlib.sha256()
         self._trace: deque[str] = deque(maxlen=KEPT)
 
@@ -170,7 +169,8 @@ class Simulation:
 
     def fail(self, address: str, error: Exception | None = None) -> None:
         """Crash an actor at its next turn, with this error."""
-        self._player(address).cell.mailbox.put_control(error or RuntimeError("as the simulation wants"))
+        cell = self._player(address).cell
+        cell.fail(error or RuntimeError("as the simulation wants"), cell.incarnation)
 
     def freeze(self, address: str) -> None:
         """Give an actor no more turns, as if it hung: its tree will abandon it if it is to stop."""

@@ -1,0 +1,47 @@
+"""The bytes: golden ones, refused ones, and how many travel together."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+import pytest
+
+from tucano.transport import wire
+from tucano.transport.link import Kind, Letter
+
+
+@pytest.mark.parametrize("raw", [b"", b"x", b"\0" * 4, b"tucano1\0bad\0a\x001\0tcp://h:1", b"a" * 300])
+def test_a_bad_routing_id_is_refused(raw: bytes) -> None:
+    with pytest.raises(wire.BadFrame):
+        wire.read_routing_id(raw)
+
+
+def test_the_golden_bytes_of_a_frame() -> None:
+    letter = Letter(Kind.ASK, "deployer", "w/a", 7, 1500, "deployer.Ping/1")
+    golden = bytes.fromhex("919802a86465706c6f796572a3772f6107cd05dcaf6465706c6f7965722e50696e672f31c0a0")
+    assert wire.encode([letter]) == golden
+    assert wire.decode(golden) == [letter]
+
+
+def test_an_older_peers_shorter_letter_decodes() -> None:
+    assert wire.decode(bytes.fromhex("919202a161")) == [Letter(Kind.ASK, "a")]
+
+
+def test_what_waits_travels_together_as_far_as_a_frame_holds_it() -> None:
+    small = deque([Letter(Kind.TELL, str(number)) for number in range(wire.MAX_LETTERS + 1)])
+    frame, count = wire.encode_some(small)
+    assert count == wire.MAX_LETTERS
+    assert wire.decode(frame) == list(small)[:count]
+    large = deque([Letter(Kind.TELL, body=msgspec.Raw(msgspec.msgpack.encode(b"x" * 5_000_000)))] * 8)
+    frame, count = wire.encode_some(large)
+    assert count == 2
+    assert wire.decode(frame) == list(large)[:2]
+
+
+def test_a_letter_that_no_frame_holds_goes_alone_and_is_refused() -> None:
+    too_large = Letter(Kind.TELL, body=msgspec.Raw(msgspec.msgpack.encode(b"x" * wire.MAX_FRAME)))
+    frame, count = wire.encode_some(deque([too_large, Letter(Kind.TELL)]))
+    assert count == 1
+    with pytest.raises(wire.BadFrame, match="at most"):
+        wire.decode(frame)
