@@ -6,7 +6,7 @@ import contextlib
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pykka.messages import _ActorStop
 
@@ -28,6 +28,8 @@ from tucano.actors.kernel.watches import Watches
 from tucano.transport.link import Link
 
 ROOT = "root"
+
+C = TypeVar("C", Cell, Exposed)
 
 
 class System:
@@ -105,9 +107,8 @@ class System:
             Refused: the name is taken.
 
         """
-        if name in self._cells:
-            raise Refused("name_taken", f"node {self.node} has an actor called {name} already")
-        self._cells[name] = Exposed(self, name, actor)
+        exposed = self._name(Exposed(self, name, actor))
+        exposed.begin()
         return self.ref(name)
 
     def stop(self, timeout: float = 30.0) -> bool:
@@ -141,9 +142,11 @@ class System:
             Refused: the node has an actor of that name.
 
         """
-        if child.name in self._cells:
-            raise Refused("name_taken", f"node {self.node} has an actor called {child.name} already")
-        cell = self._cells[child.name] = Cell(self, child, parent, tell_tree)
+        return self._name(Cell(self, child, parent, tell_tree))
+
+    def _name(self, cell: C) -> C:
+        if self._cells.setdefault(cell.name, cell) is not cell:  # atomic: two may ask for it at once
+            raise Refused("name_taken", f"node {self.node} has an actor called {cell.name} already")
         return cell
 
     def forget(self, cell: Cell | Exposed, why: str) -> None:
@@ -158,7 +161,7 @@ class System:
 
     def below(self, parent: str) -> list[Cell]:
         """The children of a tree, the last one first."""
-        return [c for c in reversed(self._cells.values()) if isinstance(c, Cell) and c.parent == parent]
+        return [c for c in reversed(list(self._cells.values())) if isinstance(c, Cell) and c.parent == parent]
 
     # What can be seen.
 
