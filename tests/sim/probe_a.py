@@ -1,6 +1,8 @@
 from pathlib import Path
+
 from tests.sim.cluster import Cluster
 from tucano.testing import Simulation, seeds
+
 
 @seeds(10)
 def away(simulation: Simulation, tmp_path: Path) -> None:
