@@ -23,7 +23,7 @@ class Span(Message, frozen=True):
 
     Attributes:
         trace: identifier of the conversation.
-        span: identifier of the message, unique in the cluster: `node.number`.
+        span: identifier of the message, unique in the cluster: `node.start.number`.
         parent: span of the message that was being handled when this one was sent; empty for the first.
         kind: tell, ask, answer, refusal, note (to oneself), timer (a note that was due later).
         sender: address, `node/name`, of who sent it; empty if it came from outside all actors.
@@ -111,7 +111,7 @@ class Tracer:
     a heartbeat, not a consequence, and no conversation would ever end."""
 
     def __init__(self, node: str, wall: Callable[[], float], keep: int = 256, most: int = 2000) -> None:
-        self._node = node
+        self._origin = f"{node}.{int(wall() * 1000):x}"  # a node that starts again counts from 1 again
         self._wall = wall
         self._keep = keep
         self._most = most
@@ -174,7 +174,7 @@ class Tracer:
             )
 
     def _fresh(self) -> str:
-        return f"{self._node}.{next(self._numbers)}"
+        return f"{self._origin}.{next(self._numbers)}"
 
     def _is_beat(self, trace: str, actor: str, note: str) -> bool:
         with self._lock:

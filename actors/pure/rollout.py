@@ -57,9 +57,7 @@ def surge(replicas: int) -> int:
     return max(1, replicas // 4)
 
 
-def plan(
-    service: Service, instances: Sequence[Instance], *, hold: bool = False, unsure: bool = False
-) -> list[Step]:
+def plan(service: Service, instances: Sequence[Instance], *, hold: bool = False, unsure: bool = False) -> list[Step]:
     """What to do next for one service.
 
     Args:
