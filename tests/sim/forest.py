@@ -229,9 +229,7 @@ class Storm:
         self.ledger = Ledger(simulation.chance)
         self.lost = 0  # dead letters of nodes that have crashed since
         names = [f"n{number}" for number in range(count)]
-        self.nodes = [
-            simulation.node(name, start=lambda: plant(self.ledger, names, **tree), **tree) for name in names
-        ]
+        self.nodes = [simulation.node(name, start=lambda: plant(self.ledger, names, **tree), **tree) for name in names]
 
     def blow(self, rounds: int, *actions: str) -> None:
         """Do one thing after the other, at random."""

@@ -85,7 +85,9 @@ def test_an_instance_whose_readiness_the_record_missed_is_not_ended_by_the_next_
 
 
 @seeds(20)
-def test_an_instance_that_is_just_being_restarted_outlives_a_bad_release(simulation: Simulation, tmp_path: Path) -> None:
+def test_an_instance_that_is_just_being_restarted_outlives_a_bad_release(
+    simulation: Simulation, tmp_path: Path
+) -> None:
     cluster = start(simulation, tmp_path)
     cluster.lasting = cluster.calm = False
     before = {instance.id for instance in instances(cluster) if instance.service == "alpha"}
