@@ -1,47 +1,94 @@
 """The bridge: a `Link` over ZeroMQ.
 
 A node receives on one ROUTER, in a thread of its own that drains all that is there at each wake-up, and sends to each
-peer by a DEALER of its own behind a lock (see `outgoing`).
+peer by a DEALER for each lane, behind a lock (see `outgoing`). When ZeroMQ takes no more for a peer that is there,
+letters gather, and a thread of their own sends them on, many in a frame, as soon as there is room.
 """
 
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 import zmq
 
-from tucano.transport.link import BEAT, Receiver
+from tucano.transport.link import BEAT, Lane, Receiver
 from tucano.transport.link_base import LinkBase
-from tucano.transport.outgoing import Outgoing
+from tucano.transport.outgoing import Counts, Outgoing
 from tucano.transport.wire import MAX_FRAME, Peer
+
+SEND_FRAMES: Final = 64
+"""Frames on one lane to one peer that ZeroMQ holds before letters gather in the queue, where they are bounded and seen:
+with `wire.FRAME`, 64 MiB at most."""
+
+PATIENCE: Final = 20
+"""Milliseconds that the sending thread waits for room on one lane before it looks at the next."""
 
 
 class _Dealer(Outgoing):
-    """The way to one peer: a socket of its own."""
+    """The way to one peer on one lane: a socket of its own."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], identity: bytes, address: str) -> None:
-        super().__init__(address)
-        self._socket = context.socket(zmq.DEALER)
-        self._socket.set(zmq.ROUTING_ID, identity)
-        self._socket.set(zmq.LINGER, 200)
-        self._socket.set(zmq.IMMEDIATE, 1)  # queue with us, where it is bounded and seen, not for a peer that is away
-        self._socket.set(zmq.RECONNECT_IVL, 20)
-        self._socket.set(zmq.RECONNECT_IVL_MAX, 1000)
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        identity: bytes,
+        address: str,
+        counts: Counts,
+        on_stuck: Callable[[_Dealer], object],
+    ) -> None:
+        super().__init__(counts)
+        self._context = context
+        self._identity = identity
+        self._address = address
+        self._on_stuck = on_stuck
+        self._may_push = True  # not under way, and the last one was not in vain: nobody waits for who is away
+        self._socket = self._connect()
+
+    def _connect(self) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.DEALER)
+        socket.set(zmq.ROUTING_ID, self._identity)
+        socket.set(zmq.LINGER, 200)
+        socket.set(zmq.SNDHWM, SEND_FRAMES)
+        socket.set(zmq.IMMEDIATE, 1)  # queue with us, where it is bounded and seen, not for a peer that is away
+        socket.set(zmq.RECONNECT_IVL, 20)
+        socket.set(zmq.RECONNECT_IVL_MAX, 1000)
+        socket.set(zmq.CONNECT_TIMEOUT, 2000)  # a black hole that heals is not waited for as long as TCP would
+        socket.set(zmq.HANDSHAKE_IVL, 5000)
         try:
-            self._socket.connect(address)
+            socket.connect(self._address)
         except zmq.ZMQError:
-            self._socket.close()
+            socket.close()
             raise
+        return socket
+
+    def push(self) -> None:
+        """Wait a little for room, and send what is queued."""
+        with self._sending:
+            room = not self._closed and self._socket.poll(PATIENCE, zmq.POLLOUT)
+        if room:
+            self._may_push = True
+            self.flush()
 
     def _send(self, frame: bytes) -> bool:
         try:
             self._socket.send(frame, zmq.NOBLOCK)
         except zmq.Again:
             return False
+        self._may_push = True
         return True
+
+    def _renew(self) -> None:
+        self._socket.close(0)
+        self._socket = self._connect()
+
+    def _stuck(self) -> None:
+        if self._may_push:
+            self._may_push = False
+            self._on_stuck(self)
 
     def _release(self) -> None:
         self._socket.close()
@@ -81,25 +128,34 @@ class ZmqLink(LinkBase):
         address = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         super().__init__(Peer(cluster, node, time.time_ns() // 1_000_000, address), now)
         self._thread = threading.Thread(target=self._run, name=f"tucano-link-{node}", daemon=True)
+        self._stuck: queue.SimpleQueue[_Dealer | None] = queue.SimpleQueue()
+        self._pusher = threading.Thread(target=self._push, name=f"tucano-push-{node}", daemon=True)
 
     def start(self, receiver: Receiver) -> None:
         """See `Link.start`."""
         self._receiver = receiver
         self._thread.start()
+        self._pusher.start()
 
     def close(self) -> None:
         """See `Link.close`."""
         if not self._leave():
             return
-        if self._thread.is_alive():
-            self._thread.join()
-        for outgoing in self._outgoing.values():
-            outgoing.close()
+        self._stuck.put(None)
+        for thread in (self._thread, self._pusher):
+            if thread.is_alive():
+                thread.join()
+        self._let_go()
         self._router.close()
         self._context.term()
 
-    def _open(self, address: str) -> Outgoing:
-        return _Dealer(self._context, self._identity, address)
+    def _open(self, address: str, lane: Lane, counts: Counts) -> Outgoing:
+        return _Dealer(self._context, self._identities[lane], address, counts, self._stuck.put)
+
+    def _push(self) -> None:
+        """Send on what ZeroMQ did not take, until closed."""
+        while (way := self._stuck.get()) is not None:
+            way.push()
 
     def _run(self) -> None:
         """Receive until closed; beat and look for silent peers in between."""

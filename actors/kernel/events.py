@@ -14,11 +14,11 @@ log = logging.getLogger("tucano.kernel")
 
 What = Literal[
     "actor_started", "actor_stopped", "actor_crashed", "actor_abandoned", "tree_gave_up", "message_refused",
-    "dead_letter", "node_up", "node_down",
+    "dead_letter", "node_up", "node_down", "name_taken",
 ]  # fmt: skip
 
 
-_LEVELS = {"actor_started": logging.DEBUG, "actor_stopped": logging.DEBUG, "node_up": logging.INFO}
+_LEVELS = {"actor_started": logging.DEBUG, "actor_stopped": logging.DEBUG, "node_up": logging.INFO, "name_taken": logging.ERROR}
 
 
 class Lifecycle(Message, frozen=True):

@@ -12,11 +12,11 @@ import msgspec
 from tucano.actors.kernel.down import Down
 from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, UNREACHABLE, Refused, refusal
 from tucano.actors.kernel.mailbox import Envelope
-from tucano.actors.kernel.message import Codec
+from tucano.actors.kernel.message import Codec, Message
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Asker, Reply, hand_over
 from tucano.actors.kernel.trace import read
-from tucano.transport.link import Kind, Letter, Link
+from tucano.transport.link import CONTROL, Kind, Lane, Letter, Link, PeerInfo
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.system import System
@@ -51,7 +51,8 @@ class Far:
     def tell(self, ref: Ref, message: Any, sender: str, context: str) -> bool:
         """Send; whether it was queued."""
         tag, body = self._codec.encode(message)
-        return self._send(ref.node, Letter(Kind.TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body), context))
+        letter = Letter(Kind.TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body), context)
+        return self._send(ref.node, letter, _lane(message))
 
     def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, sender: str, context: str) -> None:
         """Send, and hand the answer to `asker`, who keeps the time."""
@@ -59,7 +60,7 @@ class Far:
         number = self._await(ref.node, timeout, asker)
         ttl = max(1, int(timeout * 1000))
         letter = Letter(Kind.ASK, ref.name, sender, number, ttl, tag, msgspec.Raw(body), context)
-        self._send_or_refuse(ref, letter)
+        self._send_or_refuse(ref, letter, _lane(message))
 
     def stop(self, ref: Ref, timeout: float, asker: Asker) -> None:
         """Have an actor stopped for good; `asker` gets whether there was one."""
@@ -69,6 +70,10 @@ class Far:
     def connected(self, node: str) -> bool:
         """Whether the node has been heard lately."""
         return self._link is not None and self._link.connected(node)
+
+    def links(self) -> tuple[PeerInfo, ...]:
+        """What has passed between this node and each other one."""
+        return () if self._link is None else tuple(self._link.stats())
 
     def watch(self, ref: Ref, watcher: str) -> bool:
         """Ask another node to tell `watcher`; False if it cannot be reached."""
@@ -99,32 +104,32 @@ class Far:
         self._pending[number] = (node, now + timeout, asker)
         return number
 
-    def _send_or_refuse(self, ref: Ref, letter: Letter) -> None:
-        if not self._send(ref.node, letter):
+    def _send_or_refuse(self, ref: Ref, letter: Letter, lane: Lane = CONTROL) -> None:
+        if not self._send(ref.node, letter, lane):
             self._settle(letter.id, Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
 
-    def _send(self, node: str, letter: Letter) -> bool:
-        if self._link is not None and self._link.send(node, letter):
+    def _send(self, node: str, letter: Letter, lane: Lane = CONTROL) -> bool:
+        if self._link is not None and self._link.send(node, letter, lane):
             return True
         self._system.lost(f"{node}/{letter.to}", "its node cannot be reached, or has too much waiting")
         return False
 
     # In: called in the link's thread.
 
-    def letters(self, node: str, batch: Sequence[Letter]) -> None:
+    def letters(self, node: str, batch: Sequence[Letter], lane: Lane = CONTROL) -> None:
         """See `transport.link.Receiver`."""
         own = f"{node}/"
         for letter in batch:
             try:
                 if letter.sender and not letter.sender.startswith(own):
                     raise Refused(NOT_UNDERSTOOD, f"it says to be from {letter.sender[:80]!r}")
-                self._letter(node, letter)
+                self._letter(node, letter, lane)
             except msgspec.DecodeError as error:
                 log.warning("refused a malformed letter from %s for %s: %s", node, letter.to, error)
             except Refused as refused:
                 self._system.channel.happened_again("message_refused", letter.to, f"from node {node}: {refused}")
                 if letter.kind in (Kind.ASK, Kind.STOP):
-                    self._answer(node, letter.id, refused, "")
+                    self._answer(node, letter.id, refused, "", lane)
                 elif letter.kind == Kind.ANSWER:
                     self._settle(letter.id, refused)
 
@@ -140,7 +145,11 @@ class Far:
                 self._settle(number, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
         self._system.watches.node_down(node, why)
 
-    def _letter(self, node: str, letter: Letter) -> None:
+    def name_taken(self, node: str, why: str) -> None:
+        """See `transport.link.Receiver`."""
+        self._system.channel.happened("name_taken", node, why)
+
+    def _letter(self, node: str, letter: Letter, lane: Lane) -> None:
         system = self._system
         context = letter.trace if letter.trace and read(letter.trace) else ""
         match letter.kind:
@@ -149,7 +158,7 @@ class Far:
                 system.deliver(letter.to, Envelope(body, None, letter.sender, context))
             case Kind.ASK:
                 body = self._codec.decode(letter.tag, letter.body)
-                asker = Reply(lambda value: self._answer(node, letter.id, value, context))
+                asker = Reply(lambda value: self._answer(node, letter.id, value, context, lane))
                 system.deliver(letter.to, Envelope(body, asker, letter.sender, context))
             case Kind.ANSWER:
                 self._settle(letter.id, self._codec.decode(letter.tag, letter.body), context)
@@ -169,8 +178,8 @@ class Far:
             case other:
                 raise Refused(NOT_UNDERSTOOD, f"letters of kind {other} are not known here")
 
-    def _answer(self, node: str, number: int, value: Any, cause: str) -> None:
-        """Send an answer, or a refusal; never raises, for whoever answers has done its part."""
+    def _answer(self, node: str, number: int, value: Any, cause: str, lane: Lane = CONTROL) -> None:
+        """Send an answer, or a refusal, on the lane of its ask; never raises, for whoever answers has done its part."""
         context = self._system.answer_context(cause, self._system.speaker(), "", value)
         if not isinstance(value, Refused):
             try:
@@ -178,10 +187,10 @@ class Far:
             except (TypeError, ValueError, OverflowError, RecursionError) as error:
                 value = Refused(CRASHED, f"{self._system.speaker()} gave an answer that cannot travel: {error}")
             else:
-                self._send(node, Letter(Kind.ANSWER, "", "", number, 0, tag, msgspec.Raw(body), context))
+                self._send(node, Letter(Kind.ANSWER, "", "", number, 0, tag, msgspec.Raw(body), context), lane)
                 return
         body = msgspec.msgpack.encode((value.code, value.detail))
-        self._send(node, Letter(Kind.REFUSAL, "", "", number, 0, "", msgspec.Raw(body), context))
+        self._send(node, Letter(Kind.REFUSAL, "", "", number, 0, "", msgspec.Raw(body), context), lane)
 
     def _settle(self, number: int, value: Any, context: str = "") -> None:
         waiting = self._pending.pop(number, None)
@@ -195,6 +204,10 @@ class Far:
         if kind is Ref and isinstance(value, str) and "/" in value:
             return self._system.ref(value)
         raise ValueError(f"{value!r} is no {kind.__name__}")
+
+
+def _lane(message: Any) -> Lane:
+    return message.LANE if isinstance(message, Message) else CONTROL
 
 
 def _to_wire(value: Any) -> Any:
