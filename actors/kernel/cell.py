@@ -7,13 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from pykka.messages import _ActorStop
-
 from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
 from tucano.actors.kernel.down import Down
-from tucano.actors.kernel.errors import NOT_UNDERSTOOD, STOPPED, Refused
+from tucano.actors.kernel.errors import NOT_UNDERSTOOD, STOPPED, Refused, shown
 from tucano.actors.kernel.info import ActorInfo, Wait
-from tucano.actors.kernel.life import Life, birth
+from tucano.actors.kernel.life import Life, Order, birth
 from tucano.actors.kernel.mailbox import Envelope, Mailbox
 from tucano.actors.kernel.pipe import Pipe
 from tucano.actors.kernel.ref import Ref
@@ -86,7 +84,7 @@ class Cell:
     def stop(self) -> None:
         """Ask the incarnation to stop, ahead of all that waits."""
         self.phase = "stopping"
-        self.mailbox.put_control(_ActorStop())
+        self.mailbox.put_control(Order(self.incarnation))
 
     def abandon(self) -> None:
         """Give up an incarnation that does not stop: Python cannot kill a thread, so it is fenced and counted."""
@@ -167,7 +165,7 @@ class Cell:
             self.system.channel.happened("actor_stopped", self.name, f"incarnation {incarnation}")
         else:
             self.last_crash = "".join(traceback.format_exception(crash))
-            self.system.channel.happened("actor_crashed", self.name, repr(crash), self.last_crash)
+            self.system.channel.happened("actor_crashed", self.name, shown(crash), self.last_crash)
         self._tell_tree(ChildEnded(self.name, incarnation, crash))
 
     def traced(self, envelope: Envelope, took: float, outcome: str) -> None:
@@ -225,10 +223,10 @@ class Cell:
         if incarnation == self.incarnation and self.phase != "gone":
             self.mailbox.put_note(Envelope(note, asker, self.address, context, incarnation))
 
-    def fail(self, error: Exception, incarnation: int) -> None:
-        """Crash the incarnation: what it gave another thread to run has failed."""
+    def fail(self, error: BaseException, incarnation: int) -> None:
+        """Crash an incarnation: what it gave another thread to run has failed."""
         if incarnation == self.incarnation:
-            self.mailbox.put_control(error)
+            self.mailbox.put_control(Order(incarnation, error))
 
     def _traced(self, cause: str, kind: SpanKind, note: Any) -> str:
         return self.system.tracer.sent(cause, kind, self.address, self.address, note) if cause else ""

@@ -58,7 +58,7 @@ class Pipe:
         context = cell.system.answer_context(self._cause, self.ref.address, cell.address, value)
         try:
             note = self._into(value)
-        except Exception as error:  # noqa: BLE001 - the asker's own mistake: it must not crash who answers
+        except BaseException as error:  # noqa: BLE001 - the asker's own mistake: it must not crash who answers
             cell.fail(error, self._incarnation)
         else:
             cell.put_note(note, self._incarnation, context)

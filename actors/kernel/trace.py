@@ -61,6 +61,7 @@ class TraceInfo(Message, frozen=True):
         at: seconds since the epoch of the first span that this node knows.
         what: the message that it began with, as far as this node knows.
         spans: spans that this node knows.
+        until: seconds since the epoch of the latest of them; 0 if it is not said.
 
     """
 
@@ -68,6 +69,7 @@ class TraceInfo(Message, frozen=True):
     at: float
     what: str
     spans: int
+    until: float = 0.0
 
 
 class Context(NamedTuple):
@@ -165,7 +167,7 @@ class Tracer:
         """The conversations that are remembered, oldest first."""
         with self._lock:
             return tuple(
-                TraceInfo(trace, spans[0].sent or spans[0].begun, spans[0].what, len(spans))
+                TraceInfo(trace, _at(spans[0]), spans[0].what, len(spans), max(map(_at, spans)))
                 for trace, spans in self._traces.items()
             )
 
@@ -189,6 +191,10 @@ class Tracer:
                     del self._timers[next(iter(self._timers))]
             if len(spans) < self._most:
                 spans.append(span)
+
+
+def _at(span: Span) -> float:
+    return span.sent or span.begun
 
 
 def name_of(message: Any) -> str:

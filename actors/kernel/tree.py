@@ -19,7 +19,7 @@ from typing import Any, Literal, assert_never, get_args
 from tucano.actors.kernel.actor import Actor
 from tucano.actors.kernel.cell import Cell
 from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
-from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
+from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused, shown
 from tucano.actors.kernel.reply import Reply, hand_over
 from tucano.actors.kernel.restart import GiveUp, History, Law, crashed
 
@@ -144,8 +144,8 @@ class Tree(Actor):
         self._step()
         return None
 
-    def receive_control(self, message: Any) -> Any:
-        """Handle what comes bare: children's news, and Pykka's order to stop."""
+    def receive_control(self, message: Any) -> None:
+        """Handle what comes bare: children's news, and orders."""
         match message:
             case ChildUp(name, incarnation):
                 branch = self._branches.get(name)
@@ -157,9 +157,15 @@ class Tree(Actor):
                 if branch and branch.cell.incarnation == incarnation:
                     self._ended(branch, crash)
             case _:
-                self._stopping = True
-                for branch in self._branches.values():
-                    branch.wanted = False
+                super().receive_control(message)
+                return
+        self._step()
+
+    def obey(self) -> None:
+        """Stop the children, then itself."""
+        self._stopping = True
+        for branch in self._branches.values():
+            branch.wanted = False
         self._step()
 
     def on_crash(self) -> None:
@@ -183,8 +189,8 @@ class Tree(Actor):
         cell.phase = "down"
         siblings_fault, branch.doomed = branch.doomed and crash is None, False
         why = "stopped" if crash is None else "gave_up" if isinstance(crash, GaveUp) else "crashed"
-        self._cell.system.watches.ended(cell.name, why, repr(crash) if crash else "")
-        self._answer(branch.starters, Refused(CRASHED, f"{cell.address} did not start: it {why} ({crash!r})"))
+        self._cell.system.watches.ended(cell.name, why, "" if crash is None else shown(crash))
+        self._answer(branch.starters, Refused(CRASHED, f"{cell.address} did not start: it {why} ({shown(crash)})"))
         if not branch.wanted or siblings_fault:
             return
         if cell.child.restart == "temporary" or (cell.child.restart == "transient" and crash is None):
@@ -193,7 +199,7 @@ class Tree(Actor):
         verdict = crashed(self._law, self._history, self.now(), self.chance.random)
         if isinstance(verdict, GiveUp):
             self._gave_up = verdict
-            self._cell.system.channel.happened("tree_gave_up", self._cell.name, f"last: {cell.name}: {crash!r}")
+            self._cell.system.channel.happened("tree_gave_up", self._cell.name, f"last: {cell.name}: {shown(crash)}")
             for other in self._branches.values():
                 other.wanted, other.why = False, "gave_up"
             return

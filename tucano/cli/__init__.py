@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from tucano.cli import cluster, common, logs, services, watch
+from tucano.cli import actors, cluster, common, logs, services, watch
 
 app = typer.Typer(
     name="tucano",
@@ -39,7 +39,9 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("To look at", watch.nodes),
     ("To look at", logs.logs),
     ("To look at", watch.events),
-    ("To look at", watch.ps),
+    ("To look at", actors.ps),
+    ("To look at", actors.top),
+    ("To look at", actors.trace),
     ("To look at", watch.version),
 )
 
