@@ -31,6 +31,12 @@ class _Piped(Outgoing):
     def _release(self) -> None:
         """What has left still arrives."""
 
+    def _renew(self) -> None:
+        """A pipe is never half open."""
+
+    def _stuck(self) -> None:
+        """The pipe says when it is free; where nobody receives, the next beat tries again."""
+
 
 class MemoryLink(LinkBase):
     """One node's side of a network in memory.

@@ -49,9 +49,11 @@ class Outgoing(ABC):
     def _release(self) -> None:
         """Let go of what `_send` uses; it is not called again."""
 
+    @abstractmethod
     def _renew(self) -> None:
         """Begin the connection anew: it may look alive for minutes when its other end is gone without a word."""
 
+    @abstractmethod
     def _stuck(self) -> None:
         """Have `flush` called when a frame may be taken again, which none was just now."""
 
@@ -140,7 +142,7 @@ class Ways(dict[Lane, Outgoing]):
     def __init__(self, address: str, make: Callable[[str, Lane, Counts], Outgoing], before: Ways | None) -> None:
         super().__init__()
         self.address = address
-        self.counts = {lane: Counts() for lane in LANES} if before is None else before.counts
+        self.counts: dict[Lane, Counts] = {lane: Counts() for lane in LANES} if before is None else before.counts
         self._make = make
         self._opening = threading.Lock()
         self._closed = False

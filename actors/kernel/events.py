@@ -18,7 +18,12 @@ What = Literal[
 ]  # fmt: skip
 
 
-_LEVELS = {"actor_started": logging.DEBUG, "actor_stopped": logging.DEBUG, "node_up": logging.INFO, "name_taken": logging.ERROR}
+_LEVELS = {
+    "actor_started": logging.DEBUG,
+    "actor_stopped": logging.DEBUG,
+    "node_up": logging.INFO,
+    "name_taken": logging.ERROR,
+}
 
 
 class Lifecycle(Message, frozen=True):

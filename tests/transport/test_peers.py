@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transport.box import CLUSTER, tell
-from tucano.transport.link import BEAT, BULK, CONTROL, Kind, Lane, Letter
+from tucano.transport.link import BEAT, BULK, CONTROL, Kind, Letter
 from tucano.transport.peers import CLAIM, LATE, Heard, NameTaken, Peers
 from tucano.transport.wire import BadFrame, Peer, routing_id
 
