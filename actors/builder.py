@@ -2,7 +2,8 @@
 
 A build is a job that passes through `queued -> fetching -> unpacking -> running`, and has one thing at a time that it
 waits for: pieces of the artifact, the thread that unpacks, or the script. Which pieces to ask for, and how many ahead,
-is `transfer`'s to say; a fetch that broke off goes on where it ended, in the next process too. Where things lie is `workspace`'s to say.
+is `transfer`'s to say; a fetch that broke off goes on where it ended, in the next process too. Where things lie is
+`workspace`'s to say.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class LinkBase(ABC):
         way = None if ways is None else ways.way(lane)
         if way is None or not way.put(letter):
             return False
-        way.flush()
+        way.offer()
         return True
 
     def connected(self, node: str) -> bool:
@@ -158,7 +158,7 @@ class LinkBase(ABC):
         for node, why in self._peers.tick(self._now()):
             self._gone(node, why, renew=True)
         with self._lock:
-            everyone = list(self._ways.values())
+            everyone = [] if self._closed else list(self._ways.values())
         for ways in everyone:
             for lane, way in list(ways.items()):
                 if lane == CONTROL:

@@ -74,6 +74,10 @@ class Outgoing(ABC):
                 counts.high_water_bytes = waiting
         return True
 
+    def offer(self) -> None:
+        """Send what is queued, or let it travel with what follows at once."""
+        self.flush()
+
     def beat(self) -> None:
         """Say that we are there; what waits to be sent says so just as well."""
         if not self._queue:

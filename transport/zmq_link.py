@@ -8,6 +8,7 @@ letters gather, and a thread of their own sends them on, many in a frame, as soo
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -25,6 +26,12 @@ SEND_FRAMES: Final = 64
 """Frames on one lane to one peer that ZeroMQ holds before letters gather in the queue, where they are bounded and seen:
 with `wire.FRAME`, 64 MiB at most."""
 
+LULL: Final = 0.00006
+"""Seconds without a frame on a lane after which the next letter leaves at once; before that, letters gather."""
+
+GATHER: Final = 64
+"""Letters that gather at most, until the sending thread comes to it, before whoever adds one sends them all."""
+
 PATIENCE: Final = 20
 """Milliseconds that the sending thread waits for room on one lane before it looks at the next."""
 
@@ -38,14 +45,16 @@ class _Dealer(Outgoing):
         identity: bytes,
         address: str,
         counts: Counts,
-        on_stuck: Callable[[_Dealer], object],
+        on_turn: Callable[[_Dealer], object],
     ) -> None:
         super().__init__(counts)
         self._context = context
         self._identity = identity
         self._address = address
-        self._on_stuck = on_stuck
-        self._may_push = True  # not under way, and the last one was not in vain: nobody waits for who is away
+        self._on_turn = on_turn
+        self._is_armed = False  # the sending thread has been told
+        self._is_full = False  # ZeroMQ took no more; who waited for room in vain does not wait again
+        self._sent_at = -math.inf
         self._socket = self._connect()
 
     def _connect(self) -> zmq.Socket[bytes]:
@@ -65,20 +74,34 @@ class _Dealer(Outgoing):
             raise
         return socket
 
-    def push(self) -> None:
-        """Wait a little for room, and send what is queued."""
-        with self._sending:
-            room = not self._closed and self._socket.poll(PATIENCE, zmq.POLLOUT)
-        if room:
-            self._may_push = True
+    def offer(self) -> None:
+        """See `Outgoing.offer`: after a lull at once, else soon, or when enough has gathered."""
+        if len(self._queue) >= GATHER or time.monotonic() - self._sent_at > LULL:
             self.flush()
+        else:
+            self._arm()
+
+    def push(self) -> None:
+        """Send what is queued; wait a little for room if there was none."""
+        self._is_armed = False
+        if self._is_full:
+            with self._sending:
+                if self._closed or not self._socket.poll(PATIENCE, zmq.POLLOUT):
+                    return
+        self.flush()
+
+    def _arm(self) -> None:
+        if not self._is_armed:
+            self._is_armed = True
+            self._on_turn(self)
 
     def _send(self, frame: bytes) -> bool:
         try:
             self._socket.send(frame, zmq.NOBLOCK)
         except zmq.Again:
             return False
-        self._may_push = True
+        self._sent_at = time.monotonic()
+        self._is_full = False
         return True
 
     def _renew(self) -> None:
@@ -86,9 +109,9 @@ class _Dealer(Outgoing):
         self._socket = self._connect()
 
     def _stuck(self) -> None:
-        if self._may_push:
-            self._may_push = False
-            self._on_stuck(self)
+        if not self._is_full:
+            self._is_full = True
+            self._arm()
 
     def _release(self) -> None:
         self._socket.close()
@@ -121,6 +144,7 @@ class ZmqLink(LinkBase):
         self._router.set(zmq.LINGER, 0)
         self._router.set(zmq.MAXMSGSIZE, MAX_FRAME)
         self._router.set(zmq.RCVHWM, 10_000)
+        self._router.set(zmq.RCVTIMEO, int(BEAT / 2 * 1000))
         self._router.set(zmq.ROUTER_HANDOVER, 1)
         if fd is not None:
             self._router.set(zmq.USE_FD, fd)
@@ -159,21 +183,15 @@ class ZmqLink(LinkBase):
 
     def _run(self) -> None:
         """Receive until closed; beat and look for silent peers in between."""
-        ticked = self._now()
+        receive, now = self._router.recv, self._now
+        ticked = now()
         while not self._closed:
-            if self._router.poll(int(max(0.0, ticked + BEAT - self._now()) * 1000)):
-                self._drain()
-            now = self._now()
-            if now - ticked >= BEAT:
-                self._tick()
-                ticked = now
-
-    def _drain(self) -> None:
-        """Take all that is there, but look at the clock now and then."""
-        with contextlib.suppress(zmq.Again):  # nothing is left
-            for _ in range(1000):
-                parts = self._router.recv_multipart(zmq.NOBLOCK)
-                if len(parts) == 2:
-                    self._arrived(*parts)
+            with contextlib.suppress(zmq.Again):  # nothing has come for `RCVTIMEO`
+                identity, frame = receive(), receive()
+                if self._router.get(zmq.RCVMORE):
+                    self._refuse(f"{1 + len(self._router.recv_multipart())} parts instead of one")
                 else:
-                    self._refuse(f"{len(parts) - 1} parts instead of one")
+                    self._arrived(identity, frame)
+            if now() - ticked >= BEAT:
+                self._tick()
+                ticked = now()

@@ -1,8 +1,8 @@
 """A large thing on its way in pieces, taken by who receives it: which pieces to ask for, and which have come. Pure.
 
-Each ask is a credit: nothing comes that was not asked for, so that what is on its way, what waits at the sender and what
-is held here are together never more than `WINDOW` bytes. The credit grows by a piece with each piece that comes, and is
-halved when one does not: a way that is slow, or shared by many, is asked for less.
+Each ask is a credit: nothing comes that was not asked for, so that what is on its way, what waits at the sender and
+what is held here are together never more than `WINDOW` bytes. The credit grows by a piece with each piece that comes,
+and is halved when one does not: a way that is slow, or shared by many, is asked for less.
 """
 
 from __future__ import annotations
