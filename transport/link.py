@@ -152,12 +152,16 @@ class Link(Protocol):
         ...
 
     def send(self, node: str, letter: Letter, lane: Lane = CONTROL) -> bool:
-        """Queue a letter and send what is queued. On one lane letters keep their order, between lanes they do not.
+        """Queue a letter; it leaves at once, or after a rush of letters with those that follow it at once. On one lane letters keep their order, between lanes they do not.
 
         Returns:
             False if the node is not known or too much waits for it: the letter is not sent.
 
         """
+        ...
+
+    def flush(self, node: str) -> None:
+        """Let leave now what is queued for a node."""
         ...
 
     def connected(self, node: str) -> bool:

@@ -76,11 +76,18 @@ class LinkBase(ABC):
     def send(self, node: str, letter: Letter, lane: Lane = CONTROL) -> bool:
         """See `Link.send`."""
         ways = self._ways.get(node)
-        way = None if ways is None else ways.way(lane)
+        if ways is None:
+            return False
+        way = ways.get(lane) or ways.way(lane)
         if way is None or not way.put(letter):
             return False
         way.offer()
         return True
+
+    def flush(self, node: str) -> None:
+        """See `Link.flush`."""
+        for way in tuple(self._ways.get(node, {}).values()):
+            way.flush()
 
     def connected(self, node: str) -> bool:
         """See `Link.connected`."""

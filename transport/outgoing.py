@@ -127,9 +127,9 @@ class Outgoing(ABC):
                 return False
             self._ready = None
             self._counts.sent += count
+            sent = [self._queue.popleft() for _ in range(count)]
             with self._filling:
-                for _ in range(count):
-                    self._bytes -= len(self._queue.popleft().body)
+                self._bytes -= sum([len(letter.body) for letter in sent])
         return True
 
 

@@ -26,8 +26,8 @@ SEND_FRAMES: Final = 64
 """Frames on one lane to one peer that ZeroMQ holds before letters gather in the queue, where they are bounded and seen:
 with `wire.FRAME`, 64 MiB at most."""
 
-LULL: Final = 0.00006
-"""Seconds without a frame on a lane after which the next letter leaves at once; before that, letters gather."""
+LULL: Final = 0.0001
+"""Seconds without a letter on a lane after which the next one leaves at once; in a closer row, letters gather."""
 
 GATHER: Final = 64
 """Letters that gather at most, until the sending thread comes to it, before whoever adds one sends them all."""
@@ -54,7 +54,7 @@ class _Dealer(Outgoing):
         self._on_turn = on_turn
         self._is_armed = False  # the sending thread has been told
         self._is_full = False  # ZeroMQ took no more; who waited for room in vain does not wait again
-        self._sent_at = -math.inf
+        self._offered_at = -math.inf
         self._socket = self._connect()
 
     def _connect(self) -> zmq.Socket[bytes]:
@@ -76,7 +76,8 @@ class _Dealer(Outgoing):
 
     def offer(self) -> None:
         """See `Outgoing.offer`: after a lull at once, else soon, or when enough has gathered."""
-        if len(self._queue) >= GATHER or time.monotonic() - self._sent_at > LULL:
+        before, self._offered_at = self._offered_at, time.monotonic()
+        if len(self._queue) >= GATHER or self._offered_at - before > LULL:
             self.flush()
         else:
             self._arm()
@@ -100,7 +101,6 @@ class _Dealer(Outgoing):
             self._socket.send(frame, zmq.NOBLOCK)
         except zmq.Again:
             return False
-        self._sent_at = time.monotonic()
         self._is_full = False
         return True
 

@@ -71,6 +71,11 @@ class Far:
         """Whether the node has been heard lately."""
         return self._link is not None and self._link.connected(node)
 
+    def flush(self, node: str) -> None:
+        """Somebody waits for an answer of that node's: what was asked is to be on its way."""
+        if self._link is not None:
+            self._link.flush(node)
+
     def links(self) -> tuple[PeerInfo, ...]:
         """What has passed between this node and each other one."""
         return () if self._link is None else tuple(self._link.stats())
@@ -152,16 +157,16 @@ class Far:
     def _letter(self, node: str, letter: Letter, lane: Lane) -> None:
         system = self._system
         context = letter.trace if letter.trace and read(letter.trace) else ""
-        match letter.kind:
-            case Kind.TELL:
+        match letter.kind:  # plain numbers for what is frequent: to look up a member of an enum takes a while
+            case 1:  # Kind.TELL
                 body = self._codec.decode(letter.tag, letter.body)
                 system.deliver(letter.to, Envelope(body, None, letter.sender, context))
-            case Kind.ASK:
+            case 3:  # Kind.ANSWER
+                self._settle(letter.id, self._codec.decode(letter.tag, letter.body), context)
+            case 2:  # Kind.ASK
                 body = self._codec.decode(letter.tag, letter.body)
                 asker = Reply(lambda value: self._answer(node, letter.id, value, context, lane))
                 system.deliver(letter.to, Envelope(body, asker, letter.sender, context))
-            case Kind.ANSWER:
-                self._settle(letter.id, self._codec.decode(letter.tag, letter.body), context)
             case Kind.REFUSAL:
                 code, detail = msgspec.msgpack.decode(letter.body, type=tuple[str, str])
                 self._settle(letter.id, refusal(code, detail), context)
@@ -180,7 +185,7 @@ class Far:
 
     def _answer(self, node: str, number: int, value: Any, cause: str, lane: Lane = CONTROL) -> None:
         """Send an answer, or a refusal, on the lane of its ask; never raises, for whoever answers has done its part."""
-        context = self._system.answer_context(cause, self._system.speaker(), "", value)
+        context = self._system.answer_context(cause, self._system.speaker(), "", value) if cause else ""
         if not isinstance(value, Refused):
             try:
                 tag, body = self._codec.encode(value)
@@ -194,9 +199,13 @@ class Far:
 
     def _settle(self, number: int, value: Any, context: str = "") -> None:
         waiting = self._pending.pop(number, None)
-        if waiting is not None:
+        if waiting is None:
+            return
+        if context:
             with self._system.in_context(context):
                 hand_over(waiting[2], value)
+        else:
+            hand_over(waiting[2], value)
 
     # Refs in messages.
 
