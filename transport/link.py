@@ -152,7 +152,9 @@ class Link(Protocol):
         ...
 
     def send(self, node: str, letter: Letter, lane: Lane = CONTROL) -> bool:
-        """Queue a letter; it leaves at once, or after a rush of letters with those that follow it at once. On one lane letters keep their order, between lanes they do not.
+        """Queue a letter: it leaves at once or, in a rush, with those that follow it.
+
+        On one lane letters keep their order, between lanes they do not.
 
         Returns:
             False if the node is not known or too much waits for it: the letter is not sent.

@@ -12,6 +12,8 @@ from tests.bench.peers import IN_FLIGHT, MESSAGE, ready
 from tests.helpers import eventually
 from tucano.actors.kernel import Actor, Child, Message, Ref, System
 from tucano.actors.messages.gateway import ReadArtifact
+from tucano.actors.messages.node import Snapshot
+from tucano.actors.node import Node
 from tucano.transport.zmq_link import ZmqLink
 
 CLUSTER = "beefbeefbeefbeef"
@@ -54,7 +56,7 @@ def serve() -> None:
     """Be a node with a counter and a shelf."""
     link = ZmqLink("server", CLUSTER)
     system = System("server", link=link)
-    system.run([Child("counter", Counter, mailbox=2_000_000), Child("shelf", Shelf)])
+    system.run([Child("counter", Counter, mailbox=2_000_000), Child("shelf", Shelf), Child("node", Node)])
     ready(link.address)
     sys.stdin.read()
     system.stop()
@@ -93,6 +95,11 @@ class Ours:
 
     def per_thread(self) -> Any:
         return self.ask
+
+    def down_at_server(self) -> int:
+        """How often the server has taken us for silent."""
+        actors = self.system.ref("server/node").ask(Snapshot(), timeout=TIMEOUT)
+        return sum(event.what == "node_down" for event in actors.events)
 
     def close(self) -> None:
         self.system.stop()

@@ -17,7 +17,7 @@ config.SERIALIZER = "msgpack"
 def serve() -> None:
     """Count."""
 
-    @api.expose  # type: ignore[untyped-decorator]
+    @api.expose
     class Counter:
         counted = 0
 
