@@ -201,7 +201,7 @@ class Builder(Actor):
             thread = threading.Thread(target=self._unpack, args=(job, done), name="tucano-unpack", daemon=True)
             thread.start()
             return
-        for offset, length in job.transfer.ask():
+        for offset, length in job.transfer.ask(self.now()):
             into = functools.partial(builder.Fetched, job.key, offset)
             wanted = gateway.ReadArtifact(job.make.artifact, offset, length)
             self.pipe(self._gateway, wanted, PIECE_TIMEOUT, into)
@@ -220,7 +220,7 @@ class Builder(Actor):
                 self.after(RETRY, builder.FetchDue(job.key))
             return
         try:
-            download.add(transfer.came(offset, result))
+            download.add(transfer.came(offset, result, self.now()))
         except (ValueError, TypeError) as error:
             raise BadArtifact("the controller sent something that is not its artifact: deploy it again") from error
         job.last_piece = self.now()

@@ -10,8 +10,8 @@ import pytest
 
 from tests.helpers import eventually
 from tests.kernel.test_actor import FAST, Add, Crash, Forward, Stranger, Total, Watch, counters
-from tucano.actors.kernel import Down, Refused, System
-from tucano.transport.link import Kind, Letter
+from tucano.actors.kernel import Actor, Child, Down, Message, Refused, System
+from tucano.transport.link import BULK, METRICS, Kind, Letter
 from tucano.transport.zmq_link import ZmqLink
 
 CLUSTER = "0123456789abcdef"
@@ -39,6 +39,47 @@ def test_tell_and_ask_cross_nodes(pair: Pair) -> None:
     assert here.ref("there/a").tell(Add(2))
     assert here.ref("there/a").ask(Total(), timeout=5) == 2
     assert there.ref("a").ask(Total(), timeout=5) == 2
+
+
+class Large(Message, frozen=True):
+    LANE = BULK
+
+    body: bytes
+
+
+class Measured(Message, frozen=True):
+    LANE = METRICS
+
+
+class Keeper(Actor):
+    Inbox = Large | Measured
+
+    def receive(self, message: Large | Measured) -> int:
+        return len(message.body) if isinstance(message, Large) else 0
+
+
+def test_a_message_and_its_answer_travel_on_the_lane_that_its_class_names(pair: Pair) -> None:
+    here, there, _ = pair
+    there.spawn(Child("keeper", Keeper))
+    assert here.ref("there/keeper").ask(Large(bytes(2_000_000)), timeout=5) == 2_000_000
+    assert here.ref("there/keeper").tell(Measured())
+    assert here.ref("there/keeper").ask(Measured(), timeout=5) == 0
+    with pytest.raises(Refused, match="no actor"):
+        here.ref("there/nobody").ask(Large(b""), timeout=5)
+    for system, sent, received in ((here, {BULK: 2, METRICS: 2}, (2, 1)), (there, {BULK: 2, METRICS: 1}, (2, 2))):
+        (link,) = system.far.links()
+        seen = {str(info.lane): info for info in link.lanes}
+        assert {lane: seen[lane].sent for lane in sent} == sent
+        assert (seen[BULK].received, seen[METRICS].received) == received
+
+
+def test_control_overtakes_bulk(pair: Pair) -> None:
+    here, there, _ = pair
+    there.spawn(Child("keeper", Keeper, mailbox=100))
+    large = [here.ref("there/keeper").ask(Large(bytes(1 << 20)), timeout=20, block=False) for _ in range(30)]
+    for _ in range(20):
+        assert here.ref("there/a").ask(Total(), timeout=5) == 0
+    assert [future.get() for future in large] == [1 << 20] * 30
 
 
 def test_refs_travel_in_messages(pair: Pair) -> None:

@@ -35,12 +35,12 @@ class Taker(Actor):
         result: Any = message.result
         if not isinstance(result, bytes):
             raise result
-        self._download.add(self._transfer.came(message.offset, result))
+        self._download.add(self._transfer.came(message.offset, result, self.now()))
         if self._transfer.is_complete:
             self._ended.set()
         self._fetch()
 
     def _fetch(self) -> None:
-        for offset, length in self._transfer.ask():
+        for offset, length in self._transfer.ask(self.now()):
             into = functools.partial(Fetched, "", offset)
             self.pipe(self.address("server/shelf"), ReadArtifact(self._source, offset, length), 10.0, into)
