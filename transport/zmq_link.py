@@ -127,6 +127,9 @@ class ZmqLink(LinkBase):
         fd: a listening socket to receive at, inherited, which outlives this process; `bind` is then its address.
         now: monotonic seconds.
 
+    Raises:
+        OSError: somebody else receives at that address.
+
     """
 
     def __init__(
@@ -148,7 +151,12 @@ class ZmqLink(LinkBase):
         self._router.set(zmq.ROUTER_HANDOVER, 1)
         if fd is not None:
             self._router.set(zmq.USE_FD, fd)
-        self._router.bind(bind)
+        try:
+            self._router.bind(bind)
+        except zmq.ZMQError as error:
+            self._router.close()
+            self._context.term()
+            raise OSError(error.errno, f"cannot receive at {bind}: {error.strerror}") from error
         address = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         super().__init__(Peer(cluster, node, time.time_ns() // 1_000_000, address), now)
         self._thread = threading.Thread(target=self._run, name=f"tucano-link-{node}", daemon=True)

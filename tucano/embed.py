@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tucano.transport.zmq_link import ZmqLink
 
-_LISTEN = re.compile(r"^(127\.0\.0\.1|localhost):([0-9]{1,5})$")
+_LISTEN = re.compile(r"^(127\.0\.0\.1|localhost):([0-9]{1,5})\Z")
 
 
 class Node:
@@ -35,6 +35,8 @@ class Node:
     Raises:
         ValueError: a name or an address that cannot be.
         OSError: the port is taken.
+        Refused: a child's start crashed until the tree gave up.
+        TimedOut: the children are not up in 30 seconds.
 
     """
 
@@ -52,8 +54,12 @@ class Node:
         self.name = name
         self._link: ZmqLink | None = None if listen is None else _bridge(name, cluster, listen)
         self._system = System(name, link=self._link)
-        self._system.run(children, **tree)
-        self._system.wait_until_up()
+        try:
+            self._system.run(children, **tree)
+            self._system.wait_until_up()
+        except BaseException:
+            self.stop()
+            raise
 
     def __enter__(self) -> Node:
         return self

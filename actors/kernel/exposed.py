@@ -42,7 +42,11 @@ class Exposed:
         self.name = name
         self.handled = 0
         self._actor = actor
-        self._watch = Beat(system.clock, system.timers, LOOK, self._look)
+        self._watch: Beat | None = None
+
+    def begin(self) -> None:
+        """Look again and again whether the actor lives."""
+        self._watch = Beat(self.system.clock, self.system.timers, LOOK, self._look)
 
     @property
     def mailbox(self) -> Exposed:
@@ -76,7 +80,8 @@ class Exposed:
 
     def close(self, why: str) -> None:
         """The name is gone; the actor is not ours to stop."""
-        self._watch.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
         self.system.forget(self, why)
 
     def info(self) -> ActorInfo:

@@ -95,6 +95,17 @@ class Life(pykka.ThreadingActor):
         """Whether it was abandoned."""
         return self._incarnation in self._cell.fenced
 
+    def speak(self) -> Cell:
+        """Its cell, through which it speaks.
+
+        Raises:
+            Fenced: it was abandoned.
+
+        """
+        if self._incarnation in self._cell.fenced:
+            raise Fenced(f"{self._cell.address} was abandoned: it may not speak any more")
+        return self._cell
+
     def live(self) -> None:
         """The whole life, in a thread."""
         self._actor_loop()
@@ -123,8 +134,12 @@ class Life(pykka.ThreadingActor):
         if first is not None:
             self._cell.traced(first, clock.now() - began, "done" if self._crash is None else CRASHED)
         if self._crash is None:
-            self._cell.started(self._incarnation)
+            self.begun()
         return self._crash is None
+
+    def begun(self) -> None:
+        """`on_start` has returned: report to the tree."""
+        self._cell.started(self._incarnation)
 
     def take_turn(self) -> None:
         """Handle messages until stopped or crashed; in a simulation one, then `Paused` is raised."""

@@ -39,8 +39,8 @@ class World(Protocol):
         """Let time pass until the condition holds."""
         ...
 
-    def block(self, ref: Ref) -> None:
-        """Let a part, or a grove, hang until `unblock`: what it is sent waits."""
+    def block(self, ref: Ref, error: Exception | None = None) -> None:
+        """Let a part, or a grove, hang until `unblock`, and then crash if there is an error: what it is sent waits."""
         ...
 
     def unblock(self) -> None:
@@ -82,13 +82,15 @@ class RealWorld:
         """See `World.until`."""
         eventually(lambda: bool(condition()), what)
 
-    def block(self, ref: Ref) -> None:
+    def block(self, ref: Ref, error: Exception | None = None) -> None:
         """See `World.block`."""
         entered, gate = threading.Event(), self._gate
 
         def hang(_: object) -> None:
             entered.set()
             gate.wait(60.0)
+            if error is not None:
+                raise error
 
         ref.tell(Do(hang))
         assert entered.wait(20.0)
@@ -140,9 +142,11 @@ class VirtualWorld:
         """See `World.until`."""
         self.simulation.run_until(condition, what)
 
-    def block(self, ref: Ref) -> None:
+    def block(self, ref: Ref, error: Exception | None = None) -> None:
         """See `World.block`."""
         self.simulation.freeze(ref.address)
+        if error is not None:
+            self.simulation.fail(ref.address, error)
 
     def unblock(self) -> None:
         """See `World.unblock`."""

@@ -89,6 +89,10 @@ def test_a_wait_on_another_node_names_it() -> None:
     )
 
 
+def test_a_wait_that_has_just_begun_is_not_worth_telling() -> None:
+    assert waits([WaitInfo("controller/node", "node.Snapshot/1", 0.01)], "controller") == ""
+
+
 def test_a_long_crash_is_cut_in_the_tree_and_whole_on_demand() -> None:
     nodes = [
         NodeActors("worker-1", 12, [actor("root", ""), actor("x", last_crash=f"Trace\n  deep\nError: {'e' * 200}\n")])

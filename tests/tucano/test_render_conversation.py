@@ -84,11 +84,12 @@ def test_a_message_is_told_with_its_time_ends_type_and_end() -> None:
         span(1, 0, kind="ask"),
         span(2, 1, sender="c/deployer", to="worker-1/supervisor", what="supervisor.Run/1", begun=0.0, outcome=""),
         span(3, 2, kind="timer", sender="c/deployer", to="c/deployer", what="ReconcileDue", outcome="crashed", at=1.5),
+        span(4, 3, kind="timer", to="c/gateway", what="runner.DeadlineDue/1", begun=0.0, outcome="", at=1.75),
         unanswered=("c.1",),
     )
     text = render.conversation(found)
     assert re.fullmatch(
-        f"conversation {TRACE}, [-0-9]+ [0-9:]+: 4 messages between 3 actors, 1.5s; 1 ask without an answer",
+        f"conversation {TRACE}, [-0-9]+ [0-9:]+: 5 messages between 3 actors, 1.5s; 1 ask without an answer",
         text.splitlines()[0],
     )
     assert body(found) == [
@@ -96,6 +97,7 @@ def test_a_message_is_told_with_its_time_ends_type_and_end() -> None:
         ["1.0", "c/gateway -> deployer", "ask", "deployer.Deploy", "0.2ms", "no answer"],
         ["2.0", "c/deployer -> worker-1/supervisor", "tell", "supervisor.Run", "-", "-"],
         ["1500.0", "c/deployer", "timer", "ReconcileDue", "0.2ms", "crashed"],
+        ["1750.0", "c/gateway", "timer", "runner.DeadlineDue", "-", "not due"],
     ]
 
 

@@ -186,7 +186,7 @@ class ConversationInfo(msgspec.Struct, frozen=True):
         trace: its identifier.
         at: seconds since the epoch of its first message.
         what: type of the message that it began with.
-        spans: messages that its nodes know, added up: one between two nodes is known to both.
+        spans: messages that were handled.
         duration: seconds until its latest message; None if not known.
 
     """

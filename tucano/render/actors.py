@@ -11,6 +11,9 @@ from tucano.render.text import clean, duration, indent, moment, plural, short, s
 CRASH = 60
 """Characters of a crash in a tree, at most."""
 
+LASTING = 0.05
+"""Seconds from which on it is worth telling what an actor is at, or waits for."""
+
 
 def ps(found: Sequence[NodeActors]) -> str:
     """The trees of actors, a node after the other, and a line for each node that it is linked to.
@@ -44,17 +47,18 @@ def lifecycle(found: Sequence[NodeActors]) -> str:
 
 
 def waits(found: Sequence[WaitInfo], node: str) -> str:
-    """What an actor waits for: whom, what and how long, the longest first; others are only counted."""
-    if not found:
+    """What an actor has been waiting for: whom, what and how long, the longest first; others are only counted."""
+    longest = sorted((wait for wait in found if wait.seconds >= LASTING), key=lambda wait: -wait.seconds)
+    if not longest:
         return ""
-    one = max(found, key=lambda wait: wait.seconds)
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    one = longest[0]
+    more = f" and {len(longest) - 1} more" if len(longest) > 1 else ""
     return f"{one.on.removeprefix(f'{node}/')} ({one.what}, {one.seconds:.1f}s){more}"
 
 
 def lasting(busy: float) -> str:
     """For how many seconds an actor has been at its present message, if that is worth telling."""
-    return f"{busy:.1f}s" if busy >= 0.05 else "-"
+    return f"{busy:.1f}s" if busy >= LASTING else "-"
 
 
 def _head(node: NodeActors) -> str:

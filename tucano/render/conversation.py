@@ -52,8 +52,15 @@ def type_name(what: str) -> str:
 
 def message(span: SpanInfo, *, unanswered: bool) -> str:
     """What was said, and what became of it if that is not simply that it was done."""
-    trouble = "no answer" if unanswered else "" if span.outcome == "done" else span.outcome
-    return f"{type_name(span.what) or span.kind}{f' ({trouble})' if trouble else ''}"
+    end = outcome(span, unanswered=unanswered)
+    return (type_name(span.what) or span.kind) + (f" ({end})" if end not in ("", "done") else "")
+
+
+def outcome(span: SpanInfo, *, unanswered: bool) -> str:
+    """What became of a message; empty if that is not known."""
+    if unanswered:
+        return "no answer"
+    return "not due" if span.kind == "timer" and not span.begun else span.outcome
 
 
 class _Branch(NamedTuple):
@@ -101,9 +108,9 @@ def _row(branch: _Branch, unanswered: frozenset[str]) -> Sequence[object]:
     guide, span = branch
     if span is None:
         return "", "", "", "", "", ""
-    outcome = "no answer" if span.span in unanswered else span.outcome
+    end = outcome(span, unanswered=span.span in unanswered) or "-"
     took = duration(span.took) if span.begun else "-"
-    return f"{1000 * span.at:.1f}", guide + _ends(span), span.kind, type_name(span.what), took, outcome or "-"
+    return f"{1000 * span.at:.1f}", guide + _ends(span), span.kind, type_name(span.what), took, end
 
 
 def _ends(span: SpanInfo) -> str:
