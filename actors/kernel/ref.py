@@ -102,6 +102,11 @@ class Ref:
         """Whether the actor runs, or is being restarted; for one on another node, whether that node is connected."""
         return self._system.is_alive(self)
 
+    def hurry(self) -> None:
+        """Let leave at once what waits to be sent to the actor's node."""
+        if self.node != self._system.node:
+            self._system.far.flush(self.node)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ref) and (self.node, self.name) == (other.node, other.name)
 
