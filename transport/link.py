@@ -151,10 +151,10 @@ class Link(Protocol):
         """Keep a connection to a node, from now on and across its restarts."""
         ...
 
-    def send(self, node: str, letter: Letter, lane: Lane = CONTROL) -> bool:
+    def send(self, node: str, letter: Letter, lane: Lane = CONTROL, *, hold: bool = False) -> bool:
         """Queue a letter: it leaves at once or, in a rush, with those that follow it.
 
-        On one lane letters keep their order, between lanes they do not.
+        On one lane letters keep their order, between lanes they do not. With `hold` the caller will `flush` at once.
 
         Returns:
             False if the node is not known or too much waits for it: the letter is not sent.

@@ -73,7 +73,7 @@ class LinkBase(ABC):
             present.close()
         ways[CONTROL].beat()
 
-    def send(self, node: str, letter: Letter, lane: Lane = CONTROL) -> bool:
+    def send(self, node: str, letter: Letter, lane: Lane = CONTROL, *, hold: bool = False) -> bool:
         """See `Link.send`."""
         ways = self._ways.get(node)
         if ways is None:
@@ -81,7 +81,8 @@ class LinkBase(ABC):
         way = ways.get(lane) or ways.way(lane)
         if way is None or not way.put(letter):
             return False
-        way.offer()
+        if not hold:
+            way.offer()
         return True
 
     def flush(self, node: str) -> None:
@@ -111,7 +112,8 @@ class LinkBase(ABC):
             self._closed = True
         for ways in self._ways.values():
             ways[CONTROL].put(Letter(Kind.BYE))
-            ways[CONTROL].flush()
+            for way in tuple(ways.values()):
+                way.flush()
         return True
 
     def _let_go(self) -> None:

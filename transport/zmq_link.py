@@ -32,6 +32,9 @@ LULL: Final = 0.0001
 GATHER: Final = 64
 """Letters that gather at most, until the sending thread comes to it, before whoever adds one sends them all."""
 
+RECEIVE_FRAMES: Final = 256
+"""Frames on one lane from one peer that ZeroMQ holds before the peer has to wait."""
+
 PATIENCE: Final = 20
 """Milliseconds that the sending thread waits for room on one lane before it looks at the next."""
 
@@ -77,7 +80,7 @@ class _Dealer(Outgoing):
     def offer(self) -> None:
         """See `Outgoing.offer`: after a lull at once, else soon, or when enough has gathered."""
         before, self._offered_at = self._offered_at, time.monotonic()
-        if len(self._queue) >= GATHER or self._offered_at - before > LULL:
+        if self._is_full or len(self._queue) >= GATHER or self._offered_at - before > LULL:
             self.flush()
         else:
             self._arm()
@@ -146,7 +149,7 @@ class ZmqLink(LinkBase):
         self._router = self._context.socket(zmq.ROUTER)
         self._router.set(zmq.LINGER, 0)
         self._router.set(zmq.MAXMSGSIZE, MAX_FRAME)
-        self._router.set(zmq.RCVHWM, 10_000)
+        self._router.set(zmq.RCVHWM, RECEIVE_FRAMES)
         self._router.set(zmq.RCVTIMEO, int(BEAT / 2 * 1000))
         self._router.set(zmq.ROUTER_HANDOVER, 1)
         if fd is not None:

@@ -54,13 +54,13 @@ class Far:
         letter = Letter(Kind.TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body), context)
         return self._send(ref.node, letter, _lane(message))
 
-    def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, sender: str, context: str) -> None:
+    def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, sender: str, context: str, hold: bool) -> None:
         """Send, and hand the answer to `asker`, who keeps the time."""
         tag, body = self._codec.encode(message)
         number = self._await(ref.node, timeout, asker)
         ttl = max(1, int(timeout * 1000))
         letter = Letter(Kind.ASK, ref.name, sender, number, ttl, tag, msgspec.Raw(body), context)
-        self._send_or_refuse(ref, letter, _lane(message))
+        self._send_or_refuse(ref, letter, _lane(message), hold)
 
     def stop(self, ref: Ref, timeout: float, asker: Asker) -> None:
         """Have an actor stopped for good; `asker` gets whether there was one."""
@@ -109,12 +109,12 @@ class Far:
         self._pending[number] = (node, now + timeout, asker)
         return number
 
-    def _send_or_refuse(self, ref: Ref, letter: Letter, lane: Lane = CONTROL) -> None:
-        if not self._send(ref.node, letter, lane):
+    def _send_or_refuse(self, ref: Ref, letter: Letter, lane: Lane = CONTROL, hold: bool = False) -> None:
+        if not self._send(ref.node, letter, lane, hold):
             self._settle(letter.id, Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
 
-    def _send(self, node: str, letter: Letter, lane: Lane = CONTROL) -> bool:
-        if self._link is not None and self._link.send(node, letter, lane):
+    def _send(self, node: str, letter: Letter, lane: Lane = CONTROL, hold: bool = False) -> bool:
+        if self._link is not None and self._link.send(node, letter, lane, hold=hold):
             return True
         self._system.lost(f"{node}/{letter.to}", "its node cannot be reached, or has too much waiting")
         return False

@@ -64,7 +64,7 @@ class Ref:
         if block and running.actor is not None:
             raise RuntimeError(f"an actor may not wait for {self.address}: use pipe(), which brings the answer later")
         answer = Answer(self, timeout, self._system.runtime)
-        self._system.ask(self, message, timeout, answer)
+        self._system.ask(self, message, timeout, answer, hold=block)
         return answer.get() if block else answer
 
     @overload
