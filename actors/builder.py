@@ -1,11 +1,14 @@
 """The worker's builder: fetches an artifact, unpacks it and runs the build script, once for all who want the same.
 
 A build is a job that passes through `queued -> fetching -> unpacking -> running`, and has one thing at a time that it
-waits for: a chunk, the thread that unpacks, or the script. Where things lie is `workspace`'s to say.
+waits for: pieces of the artifact, the thread that unpacks, or the script. Which pieces to ask for, and how many ahead,
+is `transfer`'s to say; a fetch that broke off goes on where it ended, in the next process too. Where things lie is
+`workspace`'s to say.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
@@ -20,23 +23,24 @@ from tucano.actors.kernel import Actor, Refused, Reply
 from tucano.actors.messages import builder, gateway
 from tucano.actors.proc.exits import EXITS
 from tucano.actors.proc.process import Process, environment, in_words, spawn
+from tucano.actors.pure.transfer import Transfer
 
 log = logging.getLogger("tucano.builder")
 
-CHUNK: Final = 512 << 10
-"""Bytes that are asked for at once."""
-
-CHUNK_TIMEOUT: Final = 10.0
-"""Seconds that a chunk may take."""
+PIECE_TIMEOUT: Final = 10.0
+"""Seconds that a piece may take."""
 
 PATIENCE: Final = 60.0
-"""Seconds without a chunk after which a fetch has failed; and for an artifact that the controller says it has not:"""
+"""Seconds without a piece after which a fetch has failed; and for an artifact that the controller says it has not:"""
 
 UNKNOWN_PATIENCE: Final = 5.0
 """because the controller may just be starting."""
 
 RETRY: Final = 0.3
-"""Seconds before a chunk is asked for again."""
+"""Seconds before pieces are asked for again."""
+
+TELL: Final = 1.0
+"""Seconds between two words on how an artifact comes."""
 
 MAX_OUTPUT: Final = 64 << 20
 """Bytes that a build may print."""
@@ -51,10 +55,13 @@ class _Job:
     def __init__(self, key: str, make: builder.Make) -> None:
         self.key = key
         self.make = make
+        self.makes = [make]
         self.waiting: list[Reply] = []
         self.running = False  # past the queue
         self.download: Download | None = None
-        self.last_chunk = 0.0
+        self.transfer: Transfer | None = None
+        self.last_piece = 0.0
+        self.tell_at = 0.0
         self.ends_at = 0.0
         self.process: Process | None = None
         self.is_abandoned = False
@@ -115,12 +122,12 @@ class Builder(Actor):
                     self._abandon(job)
             case builder.Collect(keep):
                 self._collect({Path(directory).name for directory in keep})
-            case builder.Fetched(key, result):
-                self._step(key, lambda job: self._fetched(job, result))
+            case builder.Fetched(key, offset, result):
+                self._step(key, lambda job: self._fetched(job, offset, result))
             case builder.FetchDue(key):
                 self._step(key, self._fetch)
-            case builder.Unpacked(key, error):
-                self._step(key, lambda job: self._unpacked(job, error))
+            case builder.Unpacked(key, error, damaged):
+                self._step(key, lambda job: self._unpacked(job, error, damaged))
             case builder.BuildEnded(key, status):
                 self._step(key, lambda job: self._build_ended(job, status))
             case builder.LimitsDue(key):
@@ -142,6 +149,7 @@ class Builder(Actor):
             job.waiting.append(self.reply_later())
             self._enqueue(job)  # which may fail at once
         else:
+            job.makes.append(make)
             job.waiting.append(self.reply_later())
         return None
 
@@ -175,44 +183,76 @@ class Builder(Actor):
             self._fail(job, f"{error.strerror or error} ({self._places.root})")
 
     def _begin(self, job: _Job) -> None:
-        self._places.clear(job.key, self.fresh_id())
+        self._places.clear(job.key, self.fresh_id(), keep_archive=True)
         self._clean()
         job.download = Download(job.make.artifact, job.make.size, self._places.archive(job.key))
-        job.last_chunk = self.now()
+        job.transfer = Transfer(job.make.size, job.download.at)
+        job.last_piece = self.now()
+        job.tell_at = self.now() + TELL
         self._fetch(job)
 
     def _fetch(self, job: _Job) -> None:
-        offset = 0 if job.download is None else job.download.offset
-        wanted = gateway.ReadArtifact(job.make.artifact, offset, CHUNK)
-        self.pipe(self._gateway, wanted, CHUNK_TIMEOUT, lambda result: builder.Fetched(job.key, result))
+        """Ask for as many pieces as may be on their way."""
+        if job.transfer is None:
+            return  # all is here
+        if job.transfer.is_complete:
+            job.transfer = None
+            done = self.noting(builder.Unpacked)
+            thread = threading.Thread(target=self._unpack, args=(job, done), name="tucano-unpack", daemon=True)
+            thread.start()
+            return
+        for offset, length in job.transfer.ask(self.now()):
+            into = functools.partial(builder.Fetched, job.key, offset)
+            wanted = gateway.ReadArtifact(job.make.artifact, offset, length)
+            self.pipe(self._gateway, wanted, PIECE_TIMEOUT, into)
 
-    def _fetched(self, job: _Job, result: Any) -> None:
+    def _fetched(self, job: _Job, offset: int, result: Any) -> None:
+        transfer, download = job.transfer, job.download
+        if transfer is None or download is None:
+            return  # asked for twice, and all is here
         if isinstance(result, Refused):
+            transfer.missed(offset)
             patience = UNKNOWN_PATIENCE if result.code == "not_found" else PATIENCE
-            if self.now() - job.last_chunk > patience:
-                self._fail(job, f"its artifact could not be fetched from the controller: {result}")
+            if self.now() - job.last_piece > patience:
+                text = f"its artifact could not be fetched from the controller: {result}"
+                self._fail(job, text, keep_archive=result.code != "not_found")
             else:
                 self.after(RETRY, builder.FetchDue(job.key))
             return
-        is_complete = job.download is not None and job.download.add(result)
-        job.last_chunk = self.now()
-        if is_complete:
-            done = self.noting(builder.Unpacked)
-            threading.Thread(target=self._unpack, args=(job.key, done), name="tucano-unpack", daemon=True).start()
-        else:
-            self._fetch(job)
-
-    def _unpack(self, key: str, done: Callable[..., None]) -> None:
-        """Run in a thread of its own: a large artifact takes seconds."""
         try:
-            artifact.unpack(self._places.archive(key), self._places.directory(key))
-            self._places.archive(key).unlink()
-        except (artifact.ArtifactError, OSError) as error:
-            done(key, str(error) or repr(error))
-        else:
-            done(key)
+            download.add(transfer.came(offset, result, self.now()))
+        except (ValueError, TypeError) as error:
+            raise BadArtifact("the controller sent something that is not its artifact: deploy it again") from error
+        job.last_piece = self.now()
+        self._tell_progress(job, transfer)
+        self._fetch(job)
 
-    def _unpacked(self, job: _Job, error: str) -> None:
+    def _tell_progress(self, job: _Job, transfer: Transfer) -> None:
+        if self.now() >= job.tell_at:
+            job.tell_at = self.now() + TELL
+            for make in job.makes:
+                if make.progress is not None:
+                    make.progress.tell(builder.Fetching(make.about, transfer.done, transfer.size))
+
+    def _unpack(self, job: _Job, done: Callable[..., None]) -> None:
+        """Run in a thread of its own: a large artifact takes seconds."""
+        archive = self._places.archive(job.key)
+        try:
+            assert job.download is not None
+            job.download.check()
+            artifact.unpack(archive, self._places.directory(job.key))
+            archive.unlink()
+        except BadArtifact as error:
+            done(job.key, str(error), True)
+        except (artifact.ArtifactError, OSError) as error:
+            done(job.key, str(error) or repr(error))
+        else:
+            done(job.key)
+
+    def _unpacked(self, job: _Job, error: str, damaged: bool) -> None:
+        if damaged and job.download is not None and job.download.at:
+            self._begin(job)  # what an earlier attempt left was damaged: all anew
+            return
         if error:
             self._fail(job, error)
             return
@@ -264,11 +304,11 @@ class Builder(Actor):
             reply.answer(made)
         self._remove(job)
 
-    def _fail(self, job: _Job, why: str) -> None:
+    def _fail(self, job: _Job, why: str, *, keep_archive: bool = False) -> None:
         detail = f"the build of {job.make.service} failed on {self.ref.node}: {why}"
         if job.process is not None:
             EXITS.stop(job.process, 0)
-        self._discard(job.key, keep_log=True)
+        self._discard(job.key, keep_log=True, keep_archive=keep_archive)
         self._refuse(job, Refused("build_failed", detail))
         self._remove(job)
 
@@ -310,10 +350,10 @@ class Builder(Actor):
         for name in self._places.names() - keep - set(self._jobs):
             self._discard(name)
 
-    def _discard(self, name: str, *, keep_log: bool = False) -> None:
+    def _discard(self, name: str, **keep: bool) -> None:
         """Delete a build; a disk that refuses leaves it there without its mark, and it is begun anew when wanted."""
         try:
-            self._places.clear(name, self.fresh_id(), keep_log=keep_log)
+            self._places.clear(name, self.fresh_id(), **keep)
         except OSError as error:
             log.error("cannot delete build %s: %s", name, error)
         self._clean()

@@ -21,7 +21,8 @@ class Node(Actor):
         system, node = self._cell.system, self.ref.node
         match message:
             case Snapshot():
-                return Actors(node, os.getpid(), tuple(system.snapshot()), system.events(), system.dead_letters)
+                seen = tuple(system.snapshot())
+                return Actors(node, os.getpid(), seen, system.events(), system.dead_letters, system.far.links())
             case ReadTrace(trace):
                 return Traced(node, system.spans(trace))
             case ReadTraces():

@@ -49,7 +49,7 @@ BUILD: Final = 300.0
 _Inbox = (
     supervisor.Run | supervisor.Stop | supervisor.StopAll | supervisor.ReadLog | supervisor.RunnerReported
     | supervisor.RunnerStarted | supervisor.BuildDue | supervisor.BuildAnswered | supervisor.HelloDue
-    | supervisor.HelloAnswered | supervisor.InventoryDue | Down
+    | supervisor.HelloAnswered | supervisor.InventoryDue | builder.Fetching | Down
 )  # fmt: skip
 
 
@@ -127,6 +127,9 @@ class Supervisor(Actor):
             case supervisor.BuildAnswered(identifier, result):
                 if entry := self._roster.get(identifier):
                     self._built(entry, result)
+            case builder.Fetching(identifier, done, size):
+                if (entry := self._roster.get(identifier)) and entry.is_building:
+                    self._change(entry, "building", f"fetched {100 * done // size} % of {size / 1e6:.1f} MB")
             case supervisor.HelloDue():
                 self._say_hello()
             case supervisor.HelloAnswered(result):
@@ -213,7 +216,7 @@ class Supervisor(Actor):
 
     def _build(self, entry: Entry) -> None:
         order = entry.record.order
-        make = builder.Make(order.spec.name, order.artifact, order.size, order.spec.build)
+        make = builder.Make(order.spec.name, order.artifact, order.size, order.spec.build, self.ref, order.id)
         self.pipe(self._builder, make, BUILD, lambda result: supervisor.BuildAnswered(order.id, result))
 
     def _built(self, entry: Entry, result: Any) -> None:

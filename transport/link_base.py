@@ -10,12 +10,15 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from tucano.transport.link import Kind, Letter, Receiver
-from tucano.transport.outgoing import Outgoing
-from tucano.transport.peers import Peers
+from tucano.transport.link import CONTROL, LANES, Kind, Lane, Letter, PeerInfo, Receiver
+from tucano.transport.outgoing import Counts, Outgoing, Ways
+from tucano.transport.peers import NameTaken, Peers
 from tucano.transport.wire import BadFrame, Peer, decode, routing_id
 
 log = logging.getLogger("tucano.transport")
+
+_NOTICES = 16  # to those whose name is taken, under way at once
+_NOTICE = 8  # beats that such a notice may take
 
 
 class LinkBase(ABC):
@@ -35,11 +38,13 @@ class LinkBase(ABC):
 
     def __init__(self, me: Peer, now: Callable[[], float]) -> None:
         self.refused = 0
-        self._identity = routing_id(me)
+        self._identities = {lane: routing_id(me, lane) for lane in LANES}
         self._address = me.address
         self._now = now
         self._peers = Peers(me, now())
-        self._outgoing: dict[str, Outgoing] = {}
+        self._ways: dict[str, Ways] = {}
+        self._notices: dict[str, tuple[Outgoing, int]] = {}  # by address; how many beats they still have
+        self._told: set[str] = set()  # who has told us that our name is taken
         self._lock = threading.Lock()  # around the ways out, and so that none is made once closed
         self._closed = False
         self._receiver: Receiver | None = None
@@ -60,28 +65,43 @@ class LinkBase(ABC):
     def connect(self, node: str, address: str) -> None:
         """See `Link.connect`."""
         with self._lock:
-            present = self._outgoing.get(node)
+            present = self._ways.get(node)
             if self._closed or (present is not None and present.address == address):
                 return
-            outgoing = self._outgoing[node] = self._open(address)
+            ways = self._ways[node] = Ways(address, self._open, present)
         if present is not None:
             present.close()
-        outgoing.beat()
+        ways[CONTROL].beat()
 
-    def send(self, node: str, letter: Letter) -> bool:
+    def send(self, node: str, letter: Letter, lane: Lane = CONTROL, *, hold: bool = False) -> bool:
         """See `Link.send`."""
-        outgoing = self._outgoing.get(node)
-        if outgoing is None or not outgoing.put(letter):
+        ways = self._ways.get(node)
+        if ways is None:
             return False
-        outgoing.flush()
+        way = ways.get(lane) or ways.way(lane)
+        if way is None or not way.put(letter):
+            return False
+        if not hold:
+            way.offer()
         return True
+
+    def flush(self, node: str) -> None:
+        """See `Link.flush`."""
+        for way in tuple(self._ways.get(node, {}).values()):
+            way.flush()
 
     def connected(self, node: str) -> bool:
         """See `Link.connected`."""
         return node in self._peers
 
+    def stats(self) -> list[PeerInfo]:
+        """See `Link.stats`."""
+        with self._lock:
+            ways = sorted(self._ways.items())
+        return [PeerInfo(node, way.address, self.connected(node), way.infos()) for node, way in ways]
+
     @abstractmethod
-    def _open(self, address: str) -> Outgoing:
+    def _open(self, address: str, lane: Lane, counts: Counts) -> Outgoing:
         """Make a way to an address."""
 
     def _leave(self) -> bool:
@@ -90,15 +110,26 @@ class LinkBase(ABC):
             if self._closed:
                 return False
             self._closed = True
-        for outgoing in self._outgoing.values():
-            outgoing.put(Letter(Kind.BYE))
-            outgoing.flush()
+        for ways in self._ways.values():
+            ways[CONTROL].put(Letter(Kind.BYE))
+            for way in tuple(ways.values()):
+                way.flush()
         return True
+
+    def _let_go(self) -> None:
+        """Close all ways."""
+        for ways in self._ways.values():
+            ways.close()
+        for notice, _ in self._notices.values():
+            notice.close()
 
     def _arrived(self, identity: bytes, frame: bytes) -> None:
         """Do what a frame asks for. Called by one thread at a time, as is `_tick`."""
         try:
-            self._hear(self._peers.who(identity), frame)
+            self._hear(*self._peers.who(identity), frame)
+        except NameTaken as error:
+            self._refuse(error)
+            self._tell_taken(error)
         except BadFrame as error:
             self._refuse(error)
         except Exception:  # a receiver's bug must not make the node deaf
@@ -108,10 +139,14 @@ class LinkBase(ABC):
         self.refused += 1
         log.warning("refused a frame: %s", why)
 
-    def _hear(self, peer: Peer, frame: bytes) -> None:
+    def _hear(self, peer: Peer, lane: Lane, frame: bytes) -> None:
         receiver = self._receiver
         assert receiver is not None
-        heard = self._peers.heard(peer, decode(frame), self._now())
+        letters = decode(frame)
+        if letters and letters[0].kind == Kind.TAKEN:
+            self._hear_taken(peer.node, self._peers.taken(letters))
+            return
+        heard = self._peers.heard(peer, lane, letters, self._now())
         if heard.went_down:
             self._gone(peer.node, heard.went_down)
         if heard.came_up:
@@ -121,24 +156,56 @@ class LinkBase(ABC):
                 self._peers.forget(peer.node)
                 raise BadFrame(f"from {peer.node}, who cannot be answered at {peer.address}: {error}") from error
             receiver.peer_up(peer.node)
-        receiver.letters(peer.node, heard.letters)
+        if peer.node in self._ways:  # unless closed
+            self._ways[peer.node].counts[lane].received += len(letters)
+        receiver.letters(peer.node, heard.letters, lane)
         if heard.left:
             self._gone(peer.node, heard.left)
 
     def _tick(self) -> None:
         """Look for silent peers, and say that we are there; every `BEAT` seconds."""
         for node, why in self._peers.tick(self._now()):
-            self._gone(node, why)
+            self._gone(node, why, renew=True)
         with self._lock:
-            outgoings = list(self._outgoing.values())
-        for outgoing in outgoings:
-            outgoing.beat()
+            everyone = [] if self._closed else list(self._ways.values())
+        for ways in everyone:
+            for lane, way in list(ways.items()):
+                if lane == CONTROL:
+                    way.beat()
+                else:
+                    way.flush()
+        for address, (notice, beats) in list(self._notices.items()):
+            notice.flush()
+            if notice.waiting()[0] and beats:
+                self._notices[address] = notice, beats - 1
+            else:
+                del self._notices[address]
+                notice.close()
 
-    def _gone(self, node: str, why: str) -> None:
+    def _gone(self, node: str, why: str, *, renew: bool = False) -> None:
         """A peer is away: what is queued for it is void, and asks to it are refused."""
         with self._lock:
-            outgoing = self._outgoing.get(node)
-        if outgoing is not None:
-            outgoing.forget()
+            ways = self._ways.get(node)
+        if ways is not None:
+            ways.forget(renew=renew)
         assert self._receiver is not None
         self._receiver.peer_down(node, why)
+
+    # Two nodes that claim one name.
+
+    def _tell_taken(self, error: NameTaken) -> None:
+        """Say to a node why it is not heard; it is no peer, so this takes a way of its own."""
+        address = error.peer.address
+        if address in self._notices or len(self._notices) >= _NOTICES or self._closed:
+            return
+        notice = self._notices[address] = self._open(address, CONTROL, Counts()), _NOTICE
+        notice[0].put(Letter(Kind.TAKEN, id=error.peer.incarnation, tag=str(error)))
+        notice[0].flush()
+
+    def _hear_taken(self, node: str, why: str) -> None:
+        if not why or node in self._told:
+            return
+        self._told.add(node)
+        log.error("%s does not hear us: %s", node, why)
+        assert self._receiver is not None
+        self._receiver.name_taken(node, why)

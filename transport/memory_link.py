@@ -9,27 +9,33 @@ from __future__ import annotations
 
 import threading
 
-from tucano.transport.link import BEAT, Receiver
+from tucano.transport.link import BEAT, CONTROL, Lane, Receiver
 from tucano.transport.link_base import LinkBase
 from tucano.transport.network import Network, Pending, Pipe, Port
-from tucano.transport.outgoing import Outgoing
+from tucano.transport.outgoing import Counts, Outgoing
 from tucano.transport.wire import Peer
 
 __all__ = ["MemoryLink", "Network"]
 
 
 class _Piped(Outgoing):
-    """The way to one peer: a pipe of its own."""
+    """The way to one peer on one lane: a pipe of its own."""
 
-    def __init__(self, network: Network, source: Port, address: str) -> None:
-        super().__init__(address)
-        self._pipe = Pipe(network, source, address, on_free=self.flush)
+    def __init__(self, network: Network, source: Port, identity: bytes, address: str, counts: Counts) -> None:
+        super().__init__(counts)
+        self._pipe = Pipe(network, source, address, on_free=self.flush, identity=identity)
 
     def _send(self, frame: bytes) -> bool:
         return self._pipe.send(frame)
 
     def _release(self) -> None:
         """What has left still arrives."""
+
+    def _renew(self) -> None:
+        """A pipe is never half open."""
+
+    def _stuck(self) -> None:
+        """The pipe says when it is free; where nobody receives, the next beat tries again."""
 
 
 class MemoryLink(LinkBase):
@@ -49,7 +55,7 @@ class MemoryLink(LinkBase):
     def __init__(self, network: Network, node: str, cluster: str, incarnation: int, address: str = "") -> None:
         super().__init__(Peer(cluster, node, incarnation, address or network.free_address(node)), network.now)
         self._network = network
-        self._port = Port(node, self._identity, self.address, self._take)
+        self._port = Port(node, self._identities[CONTROL], self.address, self._take)
         self._turn = threading.RLock()  # one frame or beat at a time, and none once closed
         self._next_beat: Pending | None = None
 
@@ -72,11 +78,10 @@ class MemoryLink(LinkBase):
             self._network.detach(self._port)
             if self._next_beat is not None:
                 self._next_beat.cancel()
-        for outgoing in self._outgoing.values():
-            outgoing.close()
+        self._let_go()
 
-    def _open(self, address: str) -> Outgoing:
-        return _Piped(self._network, self._port, address)
+    def _open(self, address: str, lane: Lane, counts: Counts) -> Outgoing:
+        return _Piped(self._network, self._port, self._identities[lane], address, counts)
 
     def _take(self, identity: bytes, frame: bytes) -> None:
         with self._turn:

@@ -48,7 +48,7 @@ class Port:
 
     Args:
         node: the node's name.
-        identity: its routing id.
+        identity: its routing id, where a pipe has no other.
         address: where others send to.
         arrive: takes a sender's routing id and a frame.
 
@@ -79,6 +79,7 @@ class Flight(NamedTuple):
     """A frame on its way."""
 
     source: Port
+    identity: bytes
     target: Port
     number: int
     frame: bytes
@@ -150,11 +151,11 @@ class Network(Faults):
             what: What = "delivered"
             if source.crashed or self.receiver(target.address) is not target or self.apart(source.node, target.node):
                 what = "cut"
-            elif not target.is_new(source.identity, flight.number):
+            elif not target.is_new(flight.identity, flight.number):
                 what = "late"
             self.saw(what, flight)
         if what == "delivered":
-            target.arrive(source.identity, flight.frame)
+            target.arrive(flight.identity, flight.frame)
 
 
 class Pipe:
@@ -165,14 +166,18 @@ class Pipe:
         source: who sends.
         address: where to.
         on_free: called when a frame has left that kept the pipe busy.
+        identity: the routing id that it sends with, if not the port's.
 
     """
 
-    def __init__(self, network: Network, source: Port, address: str, on_free: Callable[[], object]) -> None:
+    def __init__(
+        self, network: Network, source: Port, address: str, on_free: Callable[[], object], identity: bytes = b""
+    ) -> None:
         self._network = network
         self._source = source
         self._address = address
         self._on_free = on_free
+        self._identity = identity or source.identity
         self._busy = False
         self._in_order: deque[Flight] = deque()
         self._arrival = -math.inf  # when the last of them arrives
@@ -184,7 +189,7 @@ class Pipe:
             target = network.receiver(self._address)
             if target is None or self._busy or source.crashed:
                 return False
-            flight = Flight(source, target, source.number(), frame)
+            flight = Flight(source, self._identity, target, source.number(), frame)
             network.saw("sent", flight)
             leaves = len(frame) / network.rate(source.node, target.node)
             if leaves > 0:

@@ -3,9 +3,10 @@
 A *frame* is one ZeroMQ message part: a msgpack array of letters, each an array of
 `[kind, to, sender, id, ttl_ms, tag, body, trace]`. What waits for one peer travels together in one frame.
 
-A *routing id* names the peer for the whole connection: `tucano1 NUL cluster NUL node NUL incarnation NUL address`, at
-most 255 bytes, so that the very first frame of a stranger says whose it is and where answers go. A node that restarts
-has a higher incarnation (its start, in milliseconds since the epoch); frames of a lower one are refused as stale.
+A *routing id* names the peer for the whole connection: `tucano1 NUL cluster NUL node NUL incarnation NUL address`, and
+`NUL lane` on all lanes but control; at most 255 bytes, so that the very first frame of a stranger says whose it is and
+where answers go. A node that restarts has a higher incarnation (its start, in milliseconds since the epoch); frames of
+a lower one are refused as stale.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from tucano.transport.link import Letter
+from tucano.transport.link import CONTROL, LANES, Lane, Letter
+
+FRAME = 1024 * 1024
+"""Bytes of letters that travel in one frame; only a letter that is larger makes a larger frame, and travels alone."""
 
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes of one frame, at most; ZeroMQ closes the connection of a peer that announces more."""
@@ -27,6 +31,8 @@ MAX_LETTERS = 4096
 """Letters in one frame, at most."""
 
 _PROTOCOL = b"tucano1"
+_HEAD = 160  # bytes of a letter beside its body: an estimate, which need not be right to bound a frame
+_BY_NAME = {lane.encode(): lane for lane in LANES if lane != CONTROL}
 NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
 """A node's name."""
 _CLUSTER = re.compile(r"^[0-9a-f]{16}\Z")
@@ -49,29 +55,34 @@ class Peer(NamedTuple):
     address: str
 
 
-def routing_id(peer: Peer) -> bytes:
-    """The routing id that names `peer`.
+def routing_id(peer: Peer, lane: Lane = CONTROL) -> bytes:
+    """The routing id that names `peer`, on one of its lanes.
 
     Raises:
         BadFrame: a name that no peer would accept.
 
     """
-    raw = b"\0".join((_PROTOCOL, *(str(part).encode() for part in peer)))
+    said = (*peer, lane) if lane != CONTROL else peer
+    raw = b"\0".join((_PROTOCOL, *(str(part).encode() for part in said)))
     read_routing_id(raw)
     return raw
 
 
-def read_routing_id(raw: bytes) -> Peer:
-    """Who says to be calling.
+def read_routing_id(raw: bytes) -> tuple[Peer, Lane]:
+    """Who says to be calling, and on which lane.
 
     Raises:
         BadFrame: it is no routing id of this protocol.
 
     """
     try:
-        protocol, cluster, node, incarnation, address = raw.split(b"\0")
+        protocol, cluster, node, incarnation, address, *lanes = raw.split(b"\0")
         peer = Peer(cluster.decode("ascii"), node.decode("ascii"), int(incarnation), address.decode("ascii"))
-    except ValueError as error:
+        lane: Lane = CONTROL
+        if lanes:
+            (name,) = lanes
+            lane = _BY_NAME[name]
+    except (ValueError, KeyError) as error:
         raise BadFrame(f"not a routing id of this protocol: {raw[:80]!r}") from error
     sane = (
         len(raw) <= 255
@@ -83,7 +94,7 @@ def read_routing_id(raw: bytes) -> Peer:
     )
     if not sane:
         raise BadFrame(f"not a routing id of this protocol: {raw[:80]!r}")
-    return peer
+    return peer, lane
 
 
 def encode(letters: Sequence[Letter]) -> bytes:
@@ -96,12 +107,14 @@ def encode_some(letters: deque[Letter]) -> tuple[bytes, int]:
 
     A letter that is too large for any frame gets one of its own, and is refused where it arrives.
     """
-    batch = list(islice(letters, MAX_LETTERS))
-    frame = encode(batch)
-    while len(frame) > MAX_FRAME and len(batch) > 1:
-        batch = batch[: len(batch) // 2]
-        frame = encode(batch)
-    return frame, len(batch)
+    batch = list(islice(letters, MAX_LETTERS))  # in one go: others may add to them meanwhile
+    size = 0
+    for count, letter in enumerate(batch):
+        size += _HEAD + len(letter.body)
+        if size > FRAME and count:
+            batch = batch[:count]
+            break
+    return encode(batch), len(batch)
 
 
 def decode(frame: bytes | memoryview) -> list[Letter]:

@@ -1,47 +1,120 @@
 """The bridge: a `Link` over ZeroMQ.
 
 A node receives on one ROUTER, in a thread of its own that drains all that is there at each wake-up, and sends to each
-peer by a DEALER of its own behind a lock (see `outgoing`).
+peer by a DEALER for each lane, behind a lock (see `outgoing`). When ZeroMQ takes no more for a peer that is there,
+letters gather, and a thread of their own sends them on, many in a frame, as soon as there is room.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
+import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 import zmq
 
-from tucano.transport.link import BEAT, Receiver
+from tucano.transport.link import BEAT, Lane, Receiver
 from tucano.transport.link_base import LinkBase
-from tucano.transport.outgoing import Outgoing
+from tucano.transport.outgoing import Counts, Outgoing
 from tucano.transport.wire import MAX_FRAME, Peer
+
+SEND_FRAMES: Final = 64
+"""Frames on one lane to one peer that ZeroMQ holds before letters gather in the queue, where they are bounded and seen:
+with `wire.FRAME`, 64 MiB at most."""
+
+LULL: Final = 0.0001
+"""Seconds without a letter on a lane after which the next one leaves at once; in a closer row, letters gather."""
+
+GATHER: Final = 64
+"""Letters that gather at most, until the sending thread comes to it, before whoever adds one sends them all."""
+
+RECEIVE_FRAMES: Final = 256
+"""Frames on one lane from one peer that ZeroMQ holds before the peer has to wait."""
+
+PATIENCE: Final = 20
+"""Milliseconds that the sending thread waits for room on one lane before it looks at the next."""
 
 
 class _Dealer(Outgoing):
-    """The way to one peer: a socket of its own."""
+    """The way to one peer on one lane: a socket of its own."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], identity: bytes, address: str) -> None:
-        super().__init__(address)
-        self._socket = context.socket(zmq.DEALER)
-        self._socket.set(zmq.ROUTING_ID, identity)
-        self._socket.set(zmq.LINGER, 200)
-        self._socket.set(zmq.IMMEDIATE, 1)  # queue with us, where it is bounded and seen, not for a peer that is away
-        self._socket.set(zmq.RECONNECT_IVL, 20)
-        self._socket.set(zmq.RECONNECT_IVL_MAX, 1000)
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        identity: bytes,
+        address: str,
+        counts: Counts,
+        on_turn: Callable[[_Dealer], object],
+    ) -> None:
+        super().__init__(counts)
+        self._context = context
+        self._identity = identity
+        self._address = address
+        self._on_turn = on_turn
+        self._is_armed = False  # the sending thread has been told
+        self._is_full = False  # ZeroMQ took no more; who waited for room in vain does not wait again
+        self._offered_at = -math.inf
+        self._socket = self._connect()
+
+    def _connect(self) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.DEALER)
+        socket.set(zmq.ROUTING_ID, self._identity)
+        socket.set(zmq.LINGER, 200)
+        socket.set(zmq.SNDHWM, SEND_FRAMES)
+        socket.set(zmq.IMMEDIATE, 1)  # queue with us, where it is bounded and seen, not for a peer that is away
+        socket.set(zmq.RECONNECT_IVL, 20)
+        socket.set(zmq.RECONNECT_IVL_MAX, 1000)
+        socket.set(zmq.CONNECT_TIMEOUT, 2000)  # a black hole that heals is not waited for as long as TCP would
+        socket.set(zmq.HANDSHAKE_IVL, 5000)
         try:
-            self._socket.connect(address)
+            socket.connect(self._address)
         except zmq.ZMQError:
-            self._socket.close()
+            socket.close()
             raise
+        return socket
+
+    def offer(self) -> None:
+        """See `Outgoing.offer`: after a lull at once, else soon, or when enough has gathered."""
+        before, self._offered_at = self._offered_at, time.monotonic()
+        if self._is_full or len(self._queue) >= GATHER or self._offered_at - before > LULL:
+            self.flush()
+        else:
+            self._arm()
+
+    def push(self) -> None:
+        """Send what is queued; wait a little for room if there was none."""
+        self._is_armed = False
+        if self._is_full:
+            with self._sending:
+                if self._closed or not self._socket.poll(PATIENCE, zmq.POLLOUT):
+                    return
+        self.flush()
+
+    def _arm(self) -> None:
+        if not self._is_armed:
+            self._is_armed = True
+            self._on_turn(self)
 
     def _send(self, frame: bytes) -> bool:
         try:
             self._socket.send(frame, zmq.NOBLOCK)
         except zmq.Again:
             return False
+        self._is_full = False
         return True
+
+    def _renew(self) -> None:
+        self._socket.close(0)
+        self._socket = self._connect()
+
+    def _stuck(self) -> None:
+        if not self._is_full:
+            self._is_full = True
+            self._arm()
 
     def _release(self) -> None:
         self._socket.close()
@@ -76,7 +149,8 @@ class ZmqLink(LinkBase):
         self._router = self._context.socket(zmq.ROUTER)
         self._router.set(zmq.LINGER, 0)
         self._router.set(zmq.MAXMSGSIZE, MAX_FRAME)
-        self._router.set(zmq.RCVHWM, 10_000)
+        self._router.set(zmq.RCVHWM, RECEIVE_FRAMES)
+        self._router.set(zmq.RCVTIMEO, int(BEAT / 2 * 1000))
         self._router.set(zmq.ROUTER_HANDOVER, 1)
         if fd is not None:
             self._router.set(zmq.USE_FD, fd)
@@ -89,43 +163,46 @@ class ZmqLink(LinkBase):
         address = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         super().__init__(Peer(cluster, node, time.time_ns() // 1_000_000, address), now)
         self._thread = threading.Thread(target=self._run, name=f"tucano-link-{node}", daemon=True)
+        self._stuck: queue.SimpleQueue[_Dealer | None] = queue.SimpleQueue()
+        self._pusher = threading.Thread(target=self._push, name=f"tucano-push-{node}", daemon=True)
 
     def start(self, receiver: Receiver) -> None:
         """See `Link.start`."""
         self._receiver = receiver
         self._thread.start()
+        self._pusher.start()
 
     def close(self) -> None:
         """See `Link.close`."""
         if not self._leave():
             return
-        if self._thread.is_alive():
-            self._thread.join()
-        for outgoing in self._outgoing.values():
-            outgoing.close()
+        self._stuck.put(None)
+        for thread in (self._thread, self._pusher):
+            if thread.is_alive():
+                thread.join()
+        self._let_go()
         self._router.close()
         self._context.term()
 
-    def _open(self, address: str) -> Outgoing:
-        return _Dealer(self._context, self._identity, address)
+    def _open(self, address: str, lane: Lane, counts: Counts) -> Outgoing:
+        return _Dealer(self._context, self._identities[lane], address, counts, self._stuck.put)
+
+    def _push(self) -> None:
+        """Send on what ZeroMQ did not take, until closed."""
+        while (way := self._stuck.get()) is not None:
+            way.push()
 
     def _run(self) -> None:
         """Receive until closed; beat and look for silent peers in between."""
-        ticked = self._now()
+        receive, now = self._router.recv, self._now
+        ticked = now()
         while not self._closed:
-            if self._router.poll(int(max(0.0, ticked + BEAT - self._now()) * 1000)):
-                self._drain()
-            now = self._now()
-            if now - ticked >= BEAT:
-                self._tick()
-                ticked = now
-
-    def _drain(self) -> None:
-        """Take all that is there, but look at the clock now and then."""
-        with contextlib.suppress(zmq.Again):  # nothing is left
-            for _ in range(1000):
-                parts = self._router.recv_multipart(zmq.NOBLOCK)
-                if len(parts) == 2:
-                    self._arrived(*parts)
+            with contextlib.suppress(zmq.Again):  # nothing has come for `RCVTIMEO`
+                identity, frame = receive(), receive()
+                if self._router.get(zmq.RCVMORE):
+                    self._refuse(f"{1 + len(self._router.recv_multipart())} parts instead of one")
                 else:
-                    self._refuse(f"{len(parts) - 1} parts instead of one")
+                    self._arrived(identity, frame)
+            if now() - ticked >= BEAT:
+                self._tick()
+                ticked = now()

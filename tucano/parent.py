@@ -88,7 +88,8 @@ class Parent:
             log.warning("ended process %d, a node whose parent had died", pid)
         http = self._listen(self._ports[0], "--port")
         door = self._listen(self._ports[1], "--zmq-port")
-        bridge = self._listen(0, "")
+        # one for each node: who is restarted at the same address is known at once to be the next incarnation
+        bridges = {name: self._listen(0, "") for name in ("controller", "balancer", *self._workers)}
         self._running = Running(
             os.getpid(),
             psutil.Process().create_time(),
@@ -101,7 +102,7 @@ class Parent:
         _adopt_orphans()
         self._system = System("parent")
         self._system.run([Child(c.name, Keeper, {"command": c, "tell": self._on_pid}) for c in self._commands(
-            http, door, bridge
+            http, door, bridges
         )])  # fmt: skip
         return self._running
 
@@ -173,27 +174,25 @@ class Parent:
                 done.wait(5.0)
                 return
 
-    def _commands(self, http: socket.socket, door: socket.socket, bridge: socket.socket) -> list[Command]:
+    def _commands(self, http: socket.socket, door: socket.socket, bridges: dict[str, socket.socket]) -> list[Command]:
         home, cluster = str(self._home.path), self._home.identity()
-        bridge_address = f"tcp://127.0.0.1:{bridge.getsockname()[1]}"
+        join = ("--controller", _address(bridges["controller"]))
 
-        def command(role: str, name: str, descriptors: list[int], *arguments: str) -> Command:
-            line = [sys.executable, "-m", "tucano.node", role, "--name", name, "--home", home, "--cluster", cluster]
-            return Command(name, [*line, *arguments], descriptors, self._home.log(name))
+        def command(role: str, name: str, sockets: dict[str, socket.socket], *arguments: str) -> Command:
+            line = [
+                sys.executable, "-m", "tucano.node", role, "--name", name, "--home", home, "--cluster", cluster,
+                "--bind", _address(bridges[name]), *arguments,
+            ]  # fmt: skip
+            inherited = {"--fd": bridges[name], **sockets}
+            for option, listening in inherited.items():
+                line += [option, str(listening.fileno())]
+            return Command(name, line, [one.fileno() for one in inherited.values()], self._home.log(name))
 
         return [
-            command(
-                "controller", "controller", [bridge.fileno(), door.fileno(), http.fileno()],
-                "--bind", bridge_address, "--fd", str(bridge.fileno()),
-                "--door", f"tcp://127.0.0.1:{door.getsockname()[1]}", "--door-fd", str(door.fileno()),
-                "--http-fd", str(http.fileno()),
-            ),
-            command(
-                "balancer", "balancer", [http.fileno()], "--controller", bridge_address,
-                "--http-fd", str(http.fileno()),
-            ),
-            *(command("worker", name, [], "--controller", bridge_address) for name in self._workers),
-        ]  # fmt: skip
+            command("controller", "controller", {"--door-fd": door, "--http-fd": http}, "--door", _address(door)),
+            command("balancer", "balancer", {"--http-fd": http}, *join),
+            *(command("worker", name, {}, *join) for name in self._workers),
+        ]
 
     def _listen(self, port: int, option: str) -> socket.socket:
         listening = socket.socket()
@@ -215,6 +214,10 @@ class Parent:
             nodes = {**self._running.nodes, name: pid}
             self._running = msgspec.structs.replace(self._running, nodes=nodes)
             self._home.announce(self._running)
+
+
+def _address(listening: socket.socket) -> str:
+    return f"tcp://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def run(

@@ -117,6 +117,8 @@ class Answer(pykka.Future[Any]):
         lock.acquire()
         with _MAKING:
             self._waiting = [*(self._waiting or ()), lock]
+        if self._whom is not None:
+            self._whom.hurry()
         if self._done:  # it was resolved before the lock was seen
             return
         left = max(0.0, self._deadline - runtime.clock.now())

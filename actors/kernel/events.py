@@ -14,7 +14,7 @@ log = logging.getLogger("tucano.kernel")
 
 What = Literal[
     "actor_started", "actor_stopped", "actor_crashed", "actor_abandoned", "tree_gave_up", "message_refused",
-    "dead_letter", "node_up", "node_down",
+    "dead_letter", "node_up", "node_down", "name_taken",
 ]  # fmt: skip
 
 
@@ -24,7 +24,12 @@ NAMES = 256
 LONGEST = 500
 """Characters of a name or a text that an event keeps."""
 
-_LEVELS = {"actor_started": logging.DEBUG, "actor_stopped": logging.DEBUG, "node_up": logging.INFO}
+_LEVELS = {
+    "actor_started": logging.DEBUG,
+    "actor_stopped": logging.DEBUG,
+    "node_up": logging.INFO,
+    "name_taken": logging.ERROR,
+}
 
 
 class Lifecycle(Message, frozen=True):

@@ -72,7 +72,7 @@ class Ref:
         if block and running.actor is not None:
             raise RuntimeError(f"an actor may not wait for {self.address}: use pipe(), which brings the answer later")
         answer = Answer(self, seconds(timeout, "timeout"), self._system.runtime)
-        self._system.ask(self, message, timeout, answer)
+        self._system.ask(self, message, timeout, answer, hold=block)
         return answer.get() if block else answer
 
     @overload
@@ -109,6 +109,11 @@ class Ref:
     def is_alive(self) -> bool:
         """Whether the actor runs, or is being restarted; for one on another node, whether that node is connected."""
         return self._system.is_alive(self)
+
+    def hurry(self) -> None:
+        """Let leave at once what waits to be sent to the actor's node."""
+        if self.node != self._system.node:
+            self._system.far.flush(self.node)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ref) and (self.node, self.name) == (other.node, other.name)

@@ -242,11 +242,11 @@ class System:
         self.lost(ref.name, "no actor has that name" if cell is None else "its mailbox is full")
         return False
 
-    def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker) -> None:
-        """Ask, and hand the answer or a refusal to `asker`, who keeps the time."""
+    def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, *, hold: bool = False) -> None:
+        """Ask, and hand the answer or a refusal to `asker`, who keeps the time; with `hold`, it will `Ref.hurry`."""
         sender, context = self._speak("ask", ref, message)
         if ref.node != self.node:
-            self.far.ask(ref, message, timeout, asker, sender, context)
+            self.far.ask(ref, message, timeout, asker, sender, context, hold)
             return
         envelope = Envelope(message, asker, sender, context)
         cell = self._cells.get(ref.name)

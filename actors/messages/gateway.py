@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tucano.actors.kernel import Message
+from tucano.transport.link import BULK
 
 
 class ReadArtifact(Message, frozen=True):
     """Answered with bytes (msgpack bin) of an artifact, at most 1 MiB; refused with `not_found`."""
+
+    LANE = BULK
 
     artifact: str
     offset: int

@@ -12,7 +12,7 @@ from tests.contract.nets import Harness, MemoryNet, Watch, ZmqNet
 from tests.helpers import eventually
 from tests.transport.box import CLUSTER, Box, tell
 from tucano.transport import wire
-from tucano.transport.link import QUEUE, Kind, Letter
+from tucano.transport.link import BULK, CONTROL, LANES, METRICS, QUEUE, QUEUE_BYTES, Kind, Lane, Letter
 from tucano.transport.link_base import LinkBase
 
 NOBODY = "tcp://127.0.0.1:1"
@@ -60,7 +60,7 @@ def test_letters_arrive_in_order_with_all_their_fields(pair: Pair) -> None:
     body = msgspec.Raw(msgspec.msgpack.encode({"name": "ü", "sizes": [1, 2.5, None], "data": b"\0\xff"}))
     letters = [
         Letter(kind, f"actor-{number}", "a/me", number, 1500, "some.Tag/1", body, f"trace-{number}")
-        for number, kind in enumerate([kind for kind in Kind if kind not in (Kind.BEAT, Kind.BYE)] * 700)
+        for number, kind in enumerate([kind for kind in Kind if kind not in (Kind.BEAT, Kind.BYE, Kind.TAKEN)] * 700)
     ]
     for letter in letters:
         assert a.send("b", letter)
@@ -216,10 +216,10 @@ def test_a_burst_of_several_threads_arrives_each_senders_in_order(pair: Pair) ->
 
 def test_a_receivers_bug_does_not_make_the_node_deaf(harness: Harness) -> None:
     class Stumbling(Box):
-        def letters(self, node: str, batch: Sequence[Letter]) -> None:
+        def letters(self, node: str, batch: Sequence[Letter], lane: Lane = CONTROL) -> None:
             if any(letter.tag == "stone" for letter in batch):
                 raise RuntimeError("stumbled")
-            super().letters(node, batch)
+            super().letters(node, batch, lane)
 
     box = Stumbling()
     (a, _), (b, _) = harness.link("a"), harness.link("b", receiver=box)
@@ -228,6 +228,70 @@ def test_a_receivers_bug_does_not_make_the_node_deaf(harness: Harness) -> None:
     eventually(lambda: a.connected("b"))
     assert a.send("b", tell("x"))
     eventually(lambda: box.got)
+
+
+def test_each_lane_keeps_its_order_and_is_named_to_the_receiver(pair: Pair) -> None:
+    a, _, _, box_b = pair
+    for number in range(300):
+        for lane in LANES:
+            assert a.send("b", Letter(Kind.TELL, lane, id=number), lane)
+    eventually(lambda: len(box_b.got) == 900)
+    for lane in LANES:
+        assert [letter.id for _, letter in box_b.got if letter.to == lane] == list(range(300))
+    assert all(letter.to == lane for (_, letter), lane in zip(box_b.got, box_b.lanes, strict=True))
+
+
+def test_a_full_lane_leaves_the_others_free(harness: Harness) -> None:
+    a, _ = harness.link("a")
+    b, _ = harness.link("b")
+    b.close()
+    a.connect("b", b.address)
+    piece = Letter(Kind.TELL, body=msgspec.Raw(msgspec.msgpack.encode(bytes(1 << 20))))
+    taken = [a.send("b", piece, BULK) for _ in range(40)]
+    assert taken.count(True) == QUEUE_BYTES // len(piece.body)
+    assert a.send("b", tell("urgent"))
+    (info,) = a.stats()
+    assert (info.node, info.address, info.up) == ("b", b.address, False)
+    assert [lane.lane for lane in info.lanes] == [CONTROL, BULK]
+    control, bulk = info.lanes
+    assert (control.queued, control.high_water, control.refused) == (2, 2, 0)  # and the first beat
+    assert bulk.queued == bulk.high_water == QUEUE_BYTES // len(piece.body)
+    assert bulk.queued_bytes == bulk.high_water_bytes <= QUEUE_BYTES
+    assert bulk.refused == 40 - bulk.queued
+    assert bulk.sent == 0
+
+
+def test_what_has_passed_is_counted_by_peer_and_lane(pair: Pair) -> None:
+    a, _, b, box_b = pair
+    for _ in range(10):
+        a.send("b", tell("x"), METRICS)
+    eventually(lambda: len(box_b.got) == 10)
+    at_a, at_b = ({lane.lane: lane for lane in link.stats()[0].lanes} for link in (a, b))
+    assert at_a[METRICS].sent == 10
+    assert at_a[METRICS].queued == at_a[METRICS].queued_bytes == 0
+    assert at_b[CONTROL].received >= 1
+    assert at_b[METRICS].received == 10
+
+
+def test_a_letter_larger_than_the_queue_travels_alone(pair: Pair) -> None:
+    a, _, _, box_b = pair
+    body = msgspec.Raw(msgspec.msgpack.encode(bytes(10_000_000)))
+    for lane in (BULK, CONTROL):
+        assert a.send("b", Letter(Kind.TELL, lane, body=body), lane)
+    eventually(lambda: len(box_b.got) == 2)
+
+
+def test_a_second_node_of_a_name_is_refused_and_told_so(harness: Harness, pair: Pair) -> None:
+    a, box_a, b, _ = pair
+    second, box = harness.link("b")
+    second.connect("a", a.address)
+    eventually(lambda: box.taken)
+    assert box.taken[0][0] == "a"
+    assert f"the name b is taken: a node that lives has it, at {b.address}" in box.taken[0][1]
+    assert b.send("a", tell("the first"))
+    eventually(lambda: box_a.got)
+    assert box_a.news == [("b", "up")]
+    assert not second.connected("a")
 
 
 def test_a_closed_link_takes_nothing_more_and_may_be_closed_again(pair: Pair) -> None:

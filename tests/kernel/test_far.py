@@ -1,12 +1,14 @@
-"""What other nodes send is checked at the door."""
+"""What other nodes send is checked at the door, and travels on the lane of its kind."""
 
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from tests.contract.kit import PATIENCE, Total, parts
 from tests.contract.world import RealWorld
-from tucano.transport.link import Kind, Letter
+from tucano.actors.kernel import Actor, Child, Message, Refused
+from tucano.transport.link import BULK, METRICS, Kind, Letter
 
 
 def test_malformed_letters_harm_nobody(real: RealWorld) -> None:
@@ -17,3 +19,43 @@ def test_malformed_letters_harm_nobody(real: RealWorld) -> None:
                 tag = "kernel.Nonsense/9" if body == b"\x01" else ""
                 there.far.letters("here", [Letter(kind, "a", sender, 999_999, 0, tag, msgspec.Raw(body))])
     assert here.ref("there/a").ask(Total(), timeout=PATIENCE) == 0
+
+
+class Large(Message, frozen=True):
+    LANE = BULK
+
+    body: bytes
+
+
+class Measured(Message, frozen=True):
+    LANE = METRICS
+
+
+class Keeper(Actor):
+    Inbox = Large | Measured
+
+    def receive(self, message: Large | Measured) -> int:
+        return len(message.body) if isinstance(message, Large) else 0
+
+
+def test_a_message_and_its_answer_travel_on_the_lane_that_its_class_names(real: RealWorld) -> None:
+    here, there = real.pair([], [Child("keeper", Keeper)])
+    assert here.ref("there/keeper").ask(Large(bytes(2_000_000)), timeout=PATIENCE) == 2_000_000
+    assert here.ref("there/keeper").tell(Measured())
+    assert here.ref("there/keeper").ask(Measured(), timeout=PATIENCE) == 0
+    with pytest.raises(Refused, match="no actor"):
+        here.ref("there/nobody").ask(Large(b""), timeout=PATIENCE)
+    for system, sent, received in ((here, {BULK: 2, METRICS: 2}, (2, 1)), (there, {BULK: 2, METRICS: 1}, (2, 2))):
+        (link,) = system.far.links()
+        seen = {str(info.lane): info for info in link.lanes}
+        assert {lane: seen[lane].sent for lane in sent} == sent
+        assert (seen[BULK].received, seen[METRICS].received) == received
+
+
+def test_control_is_answered_while_much_is_on_its_way_on_the_bulk_lane(real: RealWorld) -> None:
+    here, there = real.pair([], [*parts("a"), Child("keeper", Keeper, mailbox=100)])
+    assert there.ref("a").is_alive()
+    asked = [here.ref("there/keeper").ask(Large(bytes(1 << 20)), timeout=PATIENCE, block=False) for _ in range(30)]
+    for _ in range(20):
+        assert here.ref("there/a").ask(Total(), timeout=PATIENCE) == 0
+    assert [future.get() for future in asked] == [1 << 20] * 30

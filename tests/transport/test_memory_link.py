@@ -7,7 +7,7 @@ import pytest
 from tests.transport.box import tell
 from tests.transport.world import World
 from tucano.transport import wire
-from tucano.transport.link import Kind, Letter
+from tucano.transport.link import BULK, CONTROL, Kind, Letter
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def test_a_crash_is_silent_and_takes_what_was_on_its_way(world: World) -> None:
     assert len(box_a.news) == 2
 
 
-@pytest.mark.parametrize("address", ["", "tcp://b:9"])
-def test_a_restart_is_a_new_incarnation_at_the_same_address_or_another(world: World, address: str) -> None:
+@pytest.mark.parametrize(("address", "within"), [("tcp://b:9", 0.3), ("", 1.3)], ids=["same address", "another"])
+def test_a_restart_takes_over_from_its_dead_incarnation(world: World, address: str, within: float) -> None:
     a, box_a = world.node("a")
     b, _ = world.node("b", 1, "tcp://b:9")
     b.connect("a", a.address)
@@ -86,11 +86,63 @@ def test_a_restart_is_a_new_incarnation_at_the_same_address_or_another(world: Wo
     world.network.crash("b")
     c, box_c = world.node("b", 2, address)
     c.connect("a", a.address)
-    world.time.advance(0.5)
+    world.time.advance(within)
     assert box_a.news == [("b", "up"), ("b", "replaced by a new incarnation"), ("b", "up")]
     assert a.send("b", tell("hello"))
     world.time.advance(0.0)
     assert box_c.tags() == ["hello"]
+
+
+def test_a_second_node_of_a_name_is_told_so_until_the_first_has_gone(world: World) -> None:
+    a, box_a, b, _ = world.pair()
+    second, box = world.node("b", 2)
+    second.connect("a", a.address)
+    world.time.advance(30.0)
+    second.send("a", tell("from the second"))
+    b.send("a", tell("from the first"))
+    a.send("b", tell("to the first"))
+    world.time.advance(1.0)
+    assert box_a.tags() == ["from the first"]
+    assert box_a.news == [("b", "up")]
+    assert [who for who, why in box.taken if "is taken" in why and b.address in why] == ["a"]
+    assert not box.got
+    assert not second.connected("a")
+    b.close()
+    world.time.advance(1.0)
+    second.send("a", tell("now"))
+    world.time.advance(1.0)
+    assert box_a.tags() == ["from the first", "now"]
+
+
+def test_a_node_whose_clock_went_back_while_it_restarted_comes_in_when_its_former_self_is_silent(world: World) -> None:
+    a, box_a = world.node("a")
+    b, _ = world.node("b", 9_000)
+    b.connect("a", a.address)
+    world.time.advance(20.0)
+    world.network.crash("b")
+    c, _ = world.node("b", 5_000, b.address)
+    c.connect("a", a.address)
+    world.time.advance(4.0)
+    assert a.connected("b")
+    assert [why[:6] for _, why in box_a.news] == ["up", "silent", "up"]
+    c.send("a", tell("heard"))
+    world.time.advance(0.1)
+    assert box_a.tags() == ["heard"]
+
+
+def test_bulk_from_a_peer_whose_beats_do_not_come_does_not_keep_it_up(world: World) -> None:
+    a, box_a, b, _ = world.pair()
+    world.time.advance(10.0)
+    control = b._ways["a"][CONTROL]
+    setattr(control, "_send", lambda _frame: False)  # noqa: B010 - the one connection hangs, the other does not
+    for _ in range(20):
+        b.send("a", tell("piece"), BULK)
+        world.time.advance(0.25)
+    assert not a.connected("b")
+    assert [why[:6] for _, why in box_a.news] == ["up", "silent"]
+    delattr(control, "_send")
+    world.time.advance(0.5)
+    assert a.connected("b")
 
 
 def test_what_was_sent_to_one_incarnation_does_not_reach_the_next(world: World) -> None:

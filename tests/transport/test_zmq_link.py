@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -60,3 +64,70 @@ def test_what_only_a_stranger_would_send_is_refused_each_time(
     assert not box_a.got
     assert not box_a.news
     assert not a.connected("evil")
+
+
+@contextlib.contextmanager
+def other(name: str, address: str) -> Iterator[subprocess.Popen[str]]:
+    """A node in a process of its own; see `other_node`."""
+    command = [sys.executable, "-m", "tests.transport.other_node", name, address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGCONT)
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+def test_a_process_that_is_suspended_is_down_and_up_again_when_it_goes_on(node: tuple[ZmqLink, Box]) -> None:
+    a, box_a = node
+    with other("b", a.address) as process:
+        eventually(lambda: a.connected("b"))
+        process.send_signal(signal.SIGSTOP)
+        eventually(lambda: not a.connected("b"))
+        assert [why[:6] for _, why in box_a.news] == ["up", "silent"]
+        process.send_signal(signal.SIGCONT)
+        eventually(lambda: a.connected("b"))
+        assert [why[:6] for _, why in box_a.news] == ["up", "silent", "up"]
+        assert a.send("b", tell("again"))
+        eventually(lambda: "again" in box_a.tags())
+    eventually(lambda: box_a.news[-1] == ("b", "left"))
+
+
+def test_a_process_that_is_killed_is_down_and_its_name_free_for_the_next(node: tuple[ZmqLink, Box]) -> None:
+    a, box_a = node
+    with other("b", a.address) as process:
+        eventually(lambda: a.connected("b"))
+        process.kill()
+    with other("b", a.address):
+        eventually(lambda: [why[:6] for _, why in box_a.news] in (["up", "replac", "up"], ["up", "silent", "up"]))
+        assert a.send("b", tell("x"))
+        eventually(lambda: box_a.tags() == ["x"])
+
+
+def test_a_second_process_of_a_name_says_that_it_is_taken(node: tuple[ZmqLink, Box]) -> None:
+    a, box_a = node
+    with other("b", a.address):
+        eventually(lambda: a.connected("b"))
+        with other("b", a.address) as second:
+            assert second.stdout is not None
+            assert second.stdout.readline() == "connected\n"
+            assert second.stdout.readline().startswith("taken a the name b is taken: a node that lives has it, at tcp:")
+    assert box_a.news[0] == ("b", "up")
+    assert a.refused
+
+
+def test_who_connects_anew_is_heard_although_its_old_connection_looks_alive(node: tuple[ZmqLink, Box]) -> None:
+    a, box_a = node
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealers = [context.socket(zmq.DEALER) for _ in range(3)]
+    for number, dealer in enumerate(dealers):
+        dealer.set(zmq.ROUTING_ID, wire.routing_id(wire.Peer(CLUSTER, "b", 1, "tcp://127.0.0.1:1")))
+        dealer.set(zmq.LINGER, 0)
+        dealer.connect(a.address)
+        dealer.send(wire.encode([tell(str(number))]))
+        eventually(lambda number=number: box_a.tags() == [str(n) for n in range(number + 1)])  # type: ignore[misc]
+    assert box_a.news == [("b", "up")]
+    for dealer in dealers:
+        dealer.close()
+    context.term()

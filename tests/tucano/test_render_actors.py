@@ -7,7 +7,7 @@ import pytest
 
 from tucano import render
 from tucano.client.answers import NodeInfo, TrafficInfo
-from tucano.client.insight import ActorInfo, LifecycleInfo, NodeActors, WaitInfo
+from tucano.client.insight import ActorInfo, LaneInfo, LifecycleInfo, NodeActors, PeerInfo, WaitInfo
 from tucano.rates import Look, between
 from tucano.render.actors import waits
 
@@ -70,6 +70,17 @@ def test_whatever_is_not_well_has_a_column() -> None:
         "deployer", "Kind", "starting", "3", "9", "812", "1", "2", "1", "1.2s", "0.4ms", "12ms",
         "discovery (discovery.Put/1, 0.3s) and 1 more", "KeyError: 'x'",
     ]  # fmt: skip
+
+
+def test_each_linked_node_has_a_line_with_what_has_passed_and_what_waits() -> None:
+    control, bulk = LaneInfo("control", 0, 0, 1, 90, 0, 12, 30), LaneInfo("bulk", 2, 600_000, 40, 33_000_000, 3, 9, 0)
+    links = [PeerInfo("controller", "tcp://h:1", True, [control, bulk]), PeerInfo("x", up=False)]
+    lines = render.ps([NodeActors("worker-1", 12, [actor("root", "")], links=links)]).splitlines()
+    assert lines[-2:] == [
+        "  to controller: control 12 sent, 30 received; "
+        "bulk 9 sent, 0 received, 2 waiting (600 kB), most 40 (33 MB), 3 refused",
+        "  to x (not heard): nothing yet",
+    ]
 
 
 def test_a_wait_on_another_node_names_it() -> None:

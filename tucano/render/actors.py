@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from tucano.client.insight import ActorInfo, NodeActors, WaitInfo
-from tucano.render.text import clean, duration, indent, moment, plural, short, table
+from tucano.client.insight import ActorInfo, LaneInfo, NodeActors, PeerInfo, WaitInfo
+from tucano.render.text import clean, duration, indent, moment, plural, short, size, table
 
 CRASH = 60
 """Characters of a crash in a tree, at most."""
@@ -16,8 +16,11 @@ LASTING = 0.05
 
 
 def ps(found: Sequence[NodeActors]) -> str:
-    """The trees of actors, a node after the other; columns in which there is nothing are left out."""
-    return "\n\n".join(f"{_head(node)}\n{_tree(node)}" for node in found)
+    """The trees of actors, a node after the other, and a line for each node that it is linked to.
+
+    Columns in which there is nothing are left out.
+    """
+    return "\n\n".join("\n".join((_head(node), _tree(node), *map(_link, node.links))) for node in found)
 
 
 def crashes(found: Sequence[NodeActors]) -> str:
@@ -61,6 +64,23 @@ def lasting(busy: float) -> str:
 def _head(node: NodeActors) -> str:
     dead = f", {plural(node.dead_letters, 'dead letter')}" if node.dead_letters else ""
     return f"{node.node}, pid {node.pid}{dead}"
+
+
+def _link(peer: PeerInfo) -> str:
+    """What has passed between two nodes, lane by lane."""
+    lanes = "; ".join(map(_lane, peer.lanes)) or "nothing yet"
+    return f"  to {clean(peer.node)}{'' if peer.up else ' (not heard)'}: {lanes}"
+
+
+def _lane(lane: LaneInfo) -> str:
+    text = f"{lane.lane} {lane.sent} sent, {lane.received} received"
+    if lane.queued:
+        text += f", {lane.queued} waiting ({size(lane.queued_bytes)})"
+    if lane.high_water > 1:
+        text += f", most {lane.high_water} ({size(lane.high_water_bytes)})"
+    if lane.refused:
+        text += f", {lane.refused} refused"
+    return text
 
 
 def _tree(node: NodeActors) -> str:

@@ -57,6 +57,8 @@ def standing(now: Progress) -> str:
         case "upload":
             return f"uploading {size(now.done)} of {size(now.total)}"
         case "rollout":
-            return f"{now.done} of {now.total} ready"
+            there = now.service.instances if now.service else []
+            coming = [f"; {one.id} {first_line(one.detail)}" for one in there if one.state == "building" and one.detail]
+            return f"{now.done} of {now.total} ready{''.join(coming[:1])}"
         case _:
             return ""

@@ -79,7 +79,8 @@ class Node:
         self.incarnation += 1
         chance = random.Random(f"{simulation.seed}/{self.name}/{self.incarnation}")
         self._runtime = SimulatedRuntime(simulation.turns, chance)
-        self.link = MemoryLink(simulation.network, self.name, CLUSTER, self.incarnation)
+        address = "" if self.link is None else self.link.address  # where it was is where the others look for it
+        self.link = MemoryLink(simulation.network, self.name, CLUSTER, self.incarnation, address)
         self.system = System(self.name, runtime=self._runtime, link=self.link)
         self.system.channel.listener = lambda it: simulation.note(f"{self.name} {it.what} {it.who} {it.detail}")
         self.system.run(list(self._start()), **self._tree)
