@@ -32,6 +32,7 @@ from tucano.actors.messages.gateway import (
 from tucano.actors.messages.model import Event, Instance, Service, Worker
 from tucano.actors.pure import views
 from tucano.transport.door import Client, Door
+from tucano.transport.security import Guest
 
 ASK = 10.0
 """Seconds that a component has to answer."""
@@ -85,7 +86,7 @@ class Gateway(Actor):
         self._services: dict[str, Service] = {}
         self._instances: dict[str, Instance] = {}
         self._workers: dict[str, Worker] = {}
-        self._streams: dict[tuple[Client, int], float] = {}  # last word of the follower
+        self._streams: dict[tuple[Client, int], tuple[float, Guest]] = {}  # last word of the follower, and who it is
         self._gathering: dict[tuple[Client, int], list[Any]] = {}
         self._started = self.now()
 
@@ -108,8 +109,8 @@ class Gateway(Actor):
     def receive(self, message: _Inbox) -> object:
         """Handle one message."""
         match message:
-            case Received(client, frame):
-                self._received(client, frame)
+            case Received(client, frame, guest):
+                self._received(client, frame, guest)
             case Answered(client, identifier, op, result):
                 self._answer(client, identifier, op, result)
             case Gathered(client, identifier, op, expected, result):
@@ -136,7 +137,7 @@ class Gateway(Actor):
                 if isinstance(result, discovery.Happened):  # if not, the record is down, and we shall be told
                     self._happened(result.events)
             case StreamsDue():
-                self._streams = {s: heard for s, heard in self._streams.items() if self.now() - heard < STREAM}
+                self._streams = {s: last for s, last in self._streams.items() if self.now() - last[0] < STREAM}
                 self.after(STREAM / 4, StreamsDue())
             case CollectDue():
                 self._collect()
@@ -149,13 +150,13 @@ class Gateway(Actor):
 
     # Clients.
 
-    def _on_request(self, client: Client, frame: bytes) -> None:
+    def _on_request(self, client: Client, frame: bytes, guest: Guest) -> None:
         """Called in the door's thread."""
-        if not self.ref.tell(Received(client, frame)) and self._door is not None:
+        if not self.ref.tell(Received(client, frame, guest)) and self._door is not None:
             busy = {"code": "unavailable", "message": "the controller is too busy: try again in a moment"}
             self._door.send(client, msgpack.packb({"id": 0, "error": busy}))
 
-    def _received(self, client: Client, frame: bytes) -> None:
+    def _received(self, client: Client, frame: bytes, guest: Guest) -> None:
         identifier = 0
         try:
             plain = msgpack.unpackb(frame)
@@ -173,15 +174,17 @@ class Gateway(Actor):
             return
         for stream in self._streams:
             if stream[0] == client:
-                self._streams[stream] = self.now()
+                self._streams[stream] = self.now(), guest
         try:
-            answer = self._perform(client, identifier, operation)
+            if objection := operations.objection(operation, guest):
+                raise Refused("forbidden", objection)
+            answer = self._perform(client, identifier, operation, guest)
         except Refused as refused:
             answer = refused
         if answer is not None:
             self._answer(client, identifier, request.op, answer)
 
-    def _perform(self, client: Client, identifier: int, operation: operations.Operation) -> Any:
+    def _perform(self, client: Client, identifier: int, operation: operations.Operation, guest: Guest) -> Any:
         """The answer, or None when it comes later."""
 
         def later(component: Any, message: Any, timeout: float = ASK) -> None:
@@ -200,7 +203,8 @@ class Gateway(Actor):
                     "services": [views.line(s, self._instances.values()) for _, s in sorted(self._services.items())]
                 }
             case operations.Show(name):
-                return views.detail(self._service(name), self._instances.values())
+                shown = views.detail(self._service(name), self._instances.values())
+                return shown if guest.role == "admin" else views.masked(shown)
             case operations.Artifact(artifact):
                 return {"has": self._store.has(artifact), "next": 0}
             case operations.Upload():
@@ -217,7 +221,7 @@ class Gateway(Actor):
                 later(self._deployer, deployer.Undeploy(name))
             case operations.Events(since, follow):
                 if follow:
-                    self._streams[client, identifier] = self.now()
+                    self._streams[client, identifier] = self.now(), guest
                 later(self._record, discovery.Follow(since))
             case operations.Cancel(stream):
                 return {"cancelled": self._streams.pop((client, stream), None) is not None}
@@ -276,8 +280,12 @@ class Gateway(Actor):
         if not fresh:
             return
         self._last_event = fresh[-1].seq
-        for client, identifier in self._streams:
-            self._send(client, {"id": identifier, "item": {"events": msgspec.to_builtins(fresh)}})
+        assert self._door is not None
+        for (client, identifier), (_, guest) in list(self._streams.items()):
+            if self._door.admits(guest):
+                self._send(client, {"id": identifier, "item": {"events": msgspec.to_builtins(fresh)}})
+            else:
+                del self._streams[client, identifier]
 
     # Artifacts.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tucano.actors.kernel import Message
+from tucano.transport.security import Guest
 
 
 class ReadArtifact(Message, frozen=True):
@@ -16,10 +17,11 @@ class ReadArtifact(Message, frozen=True):
 
 
 class Received(Message, frozen=True):
-    """A client's frame, unread, and whom to answer."""
+    """A client's frame, unread, whom to answer, and whose it is."""
 
     client: tuple[bytes, ...]
     frame: bytes
+    guest: Guest
 
 
 class Answered(Message, frozen=True):

@@ -157,4 +157,4 @@ def _outcome(cluster: Client, name: str, revision: int, state: str, detail: str 
 def _url(cluster: Client, name: str) -> str:
     """How users reach a service, as a command to try."""
     running = cluster.home.running()
-    return f"curl -H 'Host: {name}' http://127.0.0.1:{running.http_port}/" if running else name
+    return f"curl -H 'Host: {name}' {running.users}/" if running else name

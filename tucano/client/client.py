@@ -33,10 +33,13 @@ from tucano.client.answers import (
     StatusInfo,
     TrafficInfo,
 )
-from tucano.client.channel import Channel, Fault, Lost
-from tucano.client.failures import ClusterError, DeployFailed, not_running
+from tucano.client.channel import Channel, Denied, Fault, Lost
+from tucano.client.failures import ClusterError, DeployFailed
 from tucano.client.follower import Follower
+from tucano.client.reach import Reach, by_home, by_token, read_token, token_of_environment
 from tucano.home import Home
+from tucano.token import Token
+from tucano.transport.security import Insecure
 
 T = TypeVar("T")
 
@@ -46,20 +49,32 @@ REPEATABLE = frozenset(
 """What may be asked twice."""
 
 
-def connect(home: Path | None = None, address: str | None = None, timeout: float = 10.0) -> Client:
-    """A client of a cluster on this machine.
+def connect(
+    home: Path | None = None,
+    address: str | None = None,
+    timeout: float = 10.0,
+    *,
+    token: str | Path | None = None,
+) -> Client:
+    """A client of a cluster, on this machine or, with a token, on another.
 
     Args:
-        home: of the cluster; the default home if None.
-        address: of a gateway, such as `tcp://127.0.0.1:4100`, instead of a home.
+        home: of the cluster, or that was logged in to one; without this, an address and a token, `TUCANO_TOKEN_FILE`
+            (a file) and `TUCANO_TOKEN` are looked for in the environment, then the default home.
+        address: of a gateway on this machine that wants no keys, such as `tcp://127.0.0.1:4100`, instead of a home.
         timeout: seconds that a request may take.
+        token: that `tucano key add` printed, or the file that holds it, instead of a home.
 
     Raises:
         NoCluster: none runs there.
+        BadKeys: the token, or the keys of the home, cannot be used.
 
     """
-    client = Client(Home(home) if home else Home.default(), address, timeout)
-    client.address()
+    found = read_token(token) if token is not None else None
+    if found is None and home is None and address is None:
+        found = token_of_environment()
+    client = Client(Home(home) if home else Home.default(), address, timeout, found)
+    client.reach()
     return client
 
 
@@ -70,14 +85,17 @@ class Client:
         home: of the cluster.
         address: of its gateway, if it is not to be read from the home.
         timeout: seconds that a request may take.
+        token: how to reach it, if that is not to be read from the home.
 
     """
 
-    def __init__(self, home: Home, address: str | None = None, timeout: float = 10.0) -> None:
+    def __init__(
+        self, home: Home, address: str | None = None, timeout: float = 10.0, token: Token | None = None
+    ) -> None:
         self.home = home
         self.timeout = timeout
-        self._fixed = address
-        self._channel = Channel(self.address)
+        self._fixed = by_token(token) if token is not None else Reach(address) if address is not None else None
+        self._channel = Channel(self.reach)
         self._lock = threading.Lock()
 
     def __enter__(self) -> Client:
@@ -91,19 +109,19 @@ class Client:
         with self._lock:
             self._channel.close()
 
-    def address(self) -> str:
-        """The gateway's endpoint.
+    def reach(self) -> Reach:
+        """How the gateway is reached.
 
         Raises:
             NoCluster: no cluster runs from the home.
+            BadKeys: the keys of the home cannot be used.
 
         """
-        if self._fixed is not None:
-            return self._fixed
-        running = self.home.running()
-        if running is None:
-            raise not_running(self.home)
-        return f"tcp://127.0.0.1:{running.zmq_port}"
+        return by_home(self.home) if self._fixed is None else self._fixed
+
+    def address(self) -> str:
+        """The gateway's endpoint; raises as `reach`."""
+        return self.reach().address
 
     # Looks
 
@@ -168,7 +186,7 @@ class Client:
             last: how many of the past to begin with.
 
         """
-        with Follower(self.address, last) as follower:
+        with Follower(self.reach, last) as follower:
             while True:
                 if event := follower.next(1.0):
                     yield event
@@ -281,6 +299,8 @@ class Client:
                 with self._lock:
                     answer = self._channel.request(op, args, max(0.0, deadline - time.monotonic()))
                 fault = answer.error
+            except (Denied, Insecure) as denied:
+                raise ClusterError("forbidden", f"{self.address()}: {denied}") from denied
             except Lost as lost:
                 if lost.sent and not lost.late and op not in REPEATABLE:
                     raise ClusterError(
