@@ -24,6 +24,8 @@ from tucano.actors.messages.discovery import Put, Record
 from tucano.actors.messages.gateway import ReadArtifact
 from tucano.actors.messages.worker_mgr import AllMetrics
 from tucano.testing import Probe
+from tucano.transport.curve import dial
+from tucano.transport.security import Pair, Ring
 from tucano.transport.zmq_door import ZmqDoor
 
 Start = Callable[..., System]
@@ -32,11 +34,13 @@ Start = Callable[..., System]
 class Client:
     """A client in plain pyzmq."""
 
-    def __init__(self, address: str, kind: int = zmq.DEALER) -> None:
+    def __init__(self, address: str, kind: int = zmq.DEALER, own: Pair | None = None, server: str = "") -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket = self.context.socket(kind)
         self.socket.setsockopt(zmq.RCVTIMEO, 20_000)
         self.socket.setsockopt(zmq.LINGER, 0)
+        if own is not None:
+            dial(self.socket, own, server)
         self.socket.connect(address)
 
     def send(self, op: str, identifier: int = 1, **args: Any) -> None:
@@ -59,7 +63,7 @@ class Client:
 class Desk:
     """A gateway, its neighbours, and its clients."""
 
-    def __init__(self, node: Start, path: Path, port: int) -> None:
+    def __init__(self, node: Start, path: Path, port: int, ring: Ring | None = None) -> None:
         self.deployer = Probe(lambda message: Accepted("hello", 7))
         manager = Probe(lambda message: AllMetrics(()))
         address = f"tcp://127.0.0.1:{port}"
@@ -67,24 +71,31 @@ class Desk:
         gateway = Child(
             "gateway",
             Gateway,
-            {"make_door": partial(ZmqDoor, address), "artifacts": partial(Store, path / "artifacts"), "about": about},
+            {
+                "make_door": partial(ZmqDoor, address, ring=ring),
+                "artifacts": partial(Store, path / "artifacts"),
+                "about": about,
+            },
         )
         self.node = node(record(path), gateway, deployer=self.deployer, worker_mgr=manager, supervisor=Probe())
         self.address = address
         self.clients: list[Client] = []
 
-    def client(self, kind: int = zmq.DEALER) -> Client:
-        made = Client(self.address, kind)
+    def client(self, kind: int = zmq.DEALER, own: Pair | None = None, server: str = "") -> Client:
+        made = Client(self.address, kind, own, server)
         self.clients.append(made)
         return made
 
 
-@pytest.fixture
-def desk(node: Start, tmp_path: Path) -> Iterator[Desk]:
+def free_port() -> int:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with context, context.socket(zmq.ROUTER) as probe:
-        port = probe.bind_to_random_port("tcp://127.0.0.1")
-    made = Desk(node, tmp_path, port)
+        return probe.bind_to_random_port("tcp://127.0.0.1")
+
+
+@pytest.fixture
+def desk(node: Start, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(node, tmp_path, free_port())
     yield made
     for client in made.clients:
         client.close()

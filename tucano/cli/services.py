@@ -156,5 +156,5 @@ def _outcome(cluster: Client, name: str, revision: int, state: str, detail: str 
 
 def _url(cluster: Client, name: str) -> str:
     """How users reach a service, as a command to try."""
-    running = cluster.home.running()
-    return f"curl -H 'Host: {name}' {running.users}/" if running else name
+    found = cluster.status()
+    return f"curl -H 'Host: {name}' http://{found.host}:{found.http_port}/"

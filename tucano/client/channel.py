@@ -44,7 +44,12 @@ class Denied(Exception):
     """The cluster does not let us in."""
 
 
-_EVENTS = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+_EVENTS = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+)
 _NEEDS_KEYS = "somebody is there, but speaks only with keys that are not ours: use a token of that cluster"
 _DENIED = (
     "its controller does not admit this key: it was revoked, or is of another cluster; ask for a new token"
@@ -183,6 +188,9 @@ class Channel:
             if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self.drop()
                 raise Denied(_DENIED)
+            if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:  # ZeroMQ does not try again
+                self.drop()
+                raise Denied(_NEEDS_KEYS)
             if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
                 odd = _NEEDS_KEYS
         return odd
