@@ -121,6 +121,7 @@ class Balancer(Actor):
             case WatchDue():
                 self._ask_for_routes()
             case RefreshDue():
+                self._registered = False  # the manager may have taken a pause of ours for our end
                 self._ask_for_routes()
                 self.after(REFRESH, RefreshDue())
             case RetryDue():

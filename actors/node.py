@@ -1,4 +1,4 @@
-"""What every node tells about itself: its actors."""
+"""What every node tells about itself: its actors, what happened to them, and what they said in a conversation."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ import os
 from typing import assert_never
 
 from tucano.actors.kernel import Actor
-from tucano.actors.messages.node import Actors, Snapshot
+from tucano.actors.messages.node import Actors, ReadTrace, ReadTraces, Snapshot, Traced, Traces
+
+_Inbox = Snapshot | ReadTrace | ReadTraces
 
 
 class Node(Actor):
     """Answers for its process."""
 
-    Inbox = Snapshot
+    Inbox = _Inbox
 
-    def receive(self, message: Snapshot) -> Actors:
+    def receive(self, message: _Inbox) -> Actors | Traced | Traces:
         """Handle one message."""
+        system, node = self._cell.system, self.ref.node
         match message:
             case Snapshot():
-                return Actors(self.ref.node, os.getpid(), tuple(self._cell.system.snapshot()))
+                return Actors(node, os.getpid(), tuple(system.snapshot()), system.events(), system.dead_letters)
+            case ReadTrace(trace):
+                return Traced(node, system.spans(trace))
+            case ReadTraces():
+                return Traces(node, system.traces())
             case _:
                 assert_never(message)

@@ -92,7 +92,7 @@ class Runner(Actor):
             return
         CHECKS.join()
         self._joined = True
-        self.after(UPKEEP, runner.UpkeepDue())
+        self.every(UPKEEP, runner.UpkeepDue())
         self._resume(self._found)
         self._report()
 
@@ -176,7 +176,6 @@ class Runner(Actor):
             log.error("cannot remember %s: %s; make room on the disk of this worker", self._id, error)
 
     def _upkeep(self) -> None:
-        self.after(UPKEEP, runner.UpkeepDue())
         if self._unwritten and self._state != "stopped":
             self._write()
         try:

@@ -109,12 +109,12 @@ class Actor(Life):
 
         A watch ends with the incarnation that asked for it.
         """
-        self._cell.watch(ref, self._incarnation)
+        self.speak().watch(ref, self._incarnation)
 
     def unwatch(self, ref: Ref) -> None:
         """Not be told."""
-        self._cell.unwatch(ref)
+        self.speak().unwatch(ref)
 
     def subscribe(self) -> None:
         """Be told with a `Lifecycle` of all that happens to this node's actors."""
-        self._cell.system.channel.subscribe(self._cell.name)
+        self.speak().system.channel.subscribe(self._cell.name)

@@ -125,3 +125,4 @@ class Answer(pykka.Future[Any]):
                 raise pykka.Timeout(f"{timeout} seconds")
         elif not runtime.wait(lock, left):
             self.refuse(TimedOut(f"{self._name()} gave no answer in {self._timeout:g} s"))
+            lock.acquire()  # an answer may have been first, and be about to be kept

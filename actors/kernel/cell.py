@@ -7,13 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from pykka.messages import _ActorStop
-
 from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
 from tucano.actors.kernel.down import Down
-from tucano.actors.kernel.errors import NOT_UNDERSTOOD, STOPPED, Refused
+from tucano.actors.kernel.errors import NOT_UNDERSTOOD, STOPPED, Refused, shown
 from tucano.actors.kernel.info import ActorInfo, Wait
-from tucano.actors.kernel.life import Life, birth
+from tucano.actors.kernel.life import Life, Order, birth
 from tucano.actors.kernel.mailbox import Envelope, Mailbox
 from tucano.actors.kernel.pipe import Pipe
 from tucano.actors.kernel.ref import Ref
@@ -60,7 +58,7 @@ class Cell:
         self._tell_tree = tell_tree
         self._actor: Life | None = None
         self._timers: set[Timer] = set()  # of the present incarnation
-        self._prune_at = 32
+        self._prune_at = 8
         self._watching: dict[Ref, None] = {}  # by the present incarnation
         self.pipes: dict[Pipe, None] = {}  # what it has asked and nobody has answered yet
 
@@ -86,7 +84,7 @@ class Cell:
     def stop(self) -> None:
         """Ask the incarnation to stop, ahead of all that waits."""
         self.phase = "stopping"
-        self.mailbox.put_control(_ActorStop())
+        self.mailbox.put_control(Order(self.incarnation))
 
     def abandon(self) -> None:
         """Give up an incarnation that does not stop: Python cannot kill a thread, so it is fenced and counted."""
@@ -154,21 +152,24 @@ class Cell:
 
     def started(self, incarnation: int) -> None:
         """`on_start` has returned."""
+        if incarnation != self.incarnation:
+            return  # it has been abandoned meanwhile
         self.system.channel.happened("actor_started", self.name, f"incarnation {incarnation}")
-        self._tell_tree(ChildUp(self.name, incarnation))
+        self._tell_tree(ChildUp(self, incarnation))
 
     def ended(self, incarnation: int, crash: BaseException | None) -> None:
         """The actor's life is over."""
         if incarnation != self.incarnation:
-            return  # an abandoned incarnation has ended after all
+            self.mailbox.awake()  # an abandoned incarnation has ended after all: its last ring may be another's
+            return
         self.busy_since = None
         self._ends()
         if crash is None:
             self.system.channel.happened("actor_stopped", self.name, f"incarnation {incarnation}")
         else:
             self.last_crash = "".join(traceback.format_exception(crash))
-            self.system.channel.happened("actor_crashed", self.name, repr(crash), self.last_crash)
-        self._tell_tree(ChildEnded(self.name, incarnation, crash))
+            self.system.channel.happened("actor_crashed", self.name, shown(crash), self.last_crash)
+        self._tell_tree(ChildEnded(self, incarnation, crash))
 
     def traced(self, envelope: Envelope, took: float, outcome: str) -> None:
         """A message that belongs to a conversation has been handled."""
@@ -207,38 +208,46 @@ class Cell:
     def note_after(self, delay: float, note: Any, incarnation: int) -> Timer:
         """Deliver a note later."""
         context = self._traced(self.system.cause(), "timer", note)
-        return self._keep(self.system.timers.after(delay, lambda: self.put_note(note, incarnation, context)))
+        timer = self.system.timers.after(delay, lambda: self.put_note(note, incarnation, context))
+        return self._keep(timer, incarnation)
 
     def note_every(self, period: float, note: Any, incarnation: int) -> Timer:
         """Deliver a note again and again."""
         clock, timers = self.system.clock, self.system.timers
-        return self._keep(Beat(clock, timers, period, lambda asker: self.put_note(note, incarnation, "", asker)))
+        beat = Beat(clock, timers, period, lambda asker: self.put_note(note, incarnation, "", asker))
+        return self._keep(beat, incarnation)
 
     def pipe(self, ref: Ref, message: Any, timeout: float, into: Callable[[Any], Any], incarnation: int) -> None:
         """See `Actor.pipe`."""
         pipe = Pipe(self, incarnation, ref, message, into)
         self.pipes[pipe] = None
-        pipe.send(message, timeout)
+        try:
+            pipe.send(message, timeout)
+        except BaseException:
+            pipe.drop()
+            raise
 
     def put_note(self, note: Any, incarnation: int, context: str = "", asker: Asker | None = None) -> None:
         """Deliver a note to the incarnation that asked for it."""
         if incarnation == self.incarnation and self.phase != "gone":
             self.mailbox.put_note(Envelope(note, asker, self.address, context, incarnation))
 
-    def fail(self, error: Exception, incarnation: int) -> None:
-        """Crash the incarnation: what it gave another thread to run has failed."""
+    def fail(self, error: BaseException, incarnation: int) -> None:
+        """Crash an incarnation: what it gave another thread to run has failed."""
         if incarnation == self.incarnation:
-            self.mailbox.put_control(error)
+            self.mailbox.put_control(Order(incarnation, error))
 
     def _traced(self, cause: str, kind: SpanKind, note: Any) -> str:
         return self.system.tracer.sent(cause, kind, self.address, self.address, note) if cause else ""
 
-    def _keep(self, timer: Timer) -> Timer:
-        """Keep a timer until it has gone off or its incarnation ends."""
+    def _keep(self, timer: Timer, incarnation: int) -> Timer:
+        """Keep a timer until it has gone off or its incarnation ends, which it may have already."""
         if len(self._timers) >= self._prune_at:
             self._timers = {kept for kept in self._timers if kept.fire is not None}
-            self._prune_at = max(32, 2 * len(self._timers))
+            self._prune_at = max(8, 2 * len(self._timers))
         self._timers.add(timer)
+        if incarnation != self.incarnation or self.phase == "gone":
+            timer.cancel()
         return timer
 
     # Watches.
@@ -263,10 +272,12 @@ class Cell:
         self.mailbox.put_control(Envelope(news, None, news.who, "", incarnation))
 
     def _ends(self) -> None:
-        """What ends with an incarnation: its timers and watches."""
+        """What ends with an incarnation: its timers, pipes and watches."""
         for timer in tuple(self._timers):
             timer.cancel()
         self._timers.clear()
+        for pipe in tuple(self.pipes):
+            pipe.drop()
         for ref in tuple(self._watching):
             self.system.watches.unwatch(self.name, ref)
         self._watching.clear()

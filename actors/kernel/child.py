@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.actor import Actor
+    from tucano.actors.kernel.cell import Cell
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Child:
 class ChildUp:
     """To the tree: the child's `on_start` has returned."""
 
-    name: str
+    cell: Cell
     incarnation: int
 
 
@@ -59,6 +60,6 @@ class ChildUp:
 class ChildEnded:
     """To the tree: the child's thread has ended; `crash` is None if it stopped in order."""
 
-    name: str
+    cell: Cell
     incarnation: int
     crash: BaseException | None

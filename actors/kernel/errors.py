@@ -49,6 +49,14 @@ class TimedOut(Refused, pykka.Timeout):
         super().__init__(TIMEOUT, detail)
 
 
+def shown(error: BaseException | None) -> str:
+    """An exception in words, even one whose own `repr` raises."""
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - a crash must be told, whatever its exception is like
+        return f"a {type(error).__name__} that cannot be shown"
+
+
 def refusal(code: str, detail: str) -> Refused:
     """The exception for a refusal that came as values, from the wire for instance."""
     return TimedOut(detail) if code == TIMEOUT else Refused(code, detail)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import queue
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pykka
 from pykka._envelope import Envelope as PykkaEnvelope
 from pykka.messages import _ActorStop
 
-from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
+from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused, shown
 from tucano.actors.kernel.info import ActorInfo
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.reply import Asker
@@ -40,7 +42,11 @@ class Exposed:
         self.name = name
         self.handled = 0
         self._actor = actor
-        self._watch = Beat(system.clock, system.timers, LOOK, self._look)
+        self._watch: Beat | None = None
+
+    def begin(self) -> None:
+        """Look again and again whether the actor lives."""
+        self._watch = Beat(self.system.clock, self.system.timers, LOOK, self._look)
 
     @property
     def mailbox(self) -> Exposed:
@@ -48,13 +54,18 @@ class Exposed:
         return self
 
     def put(self, envelope: Envelope) -> bool:
-        """Hand on a message; False if the actor has stopped."""
+        """Hand on a message; False if the actor has stopped, or takes no more now."""
         if not self._actor.is_alive():
             self.close("stopped")
             return False
         answer = None if envelope.reply is None else _Answer(self.name, envelope.reply)
+        inbox = self._actor.actor_inbox
+        put = getattr(inbox, "put_nowait", inbox.put)  # a bounded one must not make the bridge wait
+        try:
+            put(PykkaEnvelope(envelope.body, reply_to=answer))
+        except queue.Full:
+            return False
         self.handled += 1
-        self._actor.actor_inbox.put(PykkaEnvelope(envelope.body, reply_to=answer))
         return True
 
     def put_control(self, message: Any) -> None:
@@ -69,7 +80,8 @@ class Exposed:
 
     def close(self, why: str) -> None:
         """The name is gone; the actor is not ours to stop."""
-        self._watch.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
         self.system.forget(self, why)
 
     def info(self) -> ActorInfo:
@@ -98,12 +110,10 @@ class _Answer(pykka.Future[Any]):
 
     def set_exception(self, exc_info: Any = None) -> None:
         """See `pykka.Future.set_exception`."""
-        import sys
-
         error = (exc_info or sys.exc_info())[1]
         if isinstance(error, Refused):
             self._asker.refuse(error)
         elif isinstance(error, pykka.ActorDeadError):
             self._asker.refuse(Refused(STOPPED, f"{self._name} stopped before it came to this message"))
         else:
-            self._asker.refuse(Refused(CRASHED, f"{self._name} raised {error!r}"))
+            self._asker.refuse(Refused(CRASHED, f"{self._name} raised {shown(error)}"))

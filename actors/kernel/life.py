@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import types
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Union, cast, get_args, get_origin
 
 import pykka
+from pykka.messages import _ActorStop
 
-from tucano.actors.kernel.errors import CRASHED, Refused
+from tucano.actors.kernel.errors import CRASHED, Refused, shown
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.running import running
 
@@ -28,6 +30,20 @@ class Fenced(Exception):
 
 class Paused(BaseException):
     """Raised by a simulation's inbox: the actor's turn is over, its life is not."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """To one incarnation, ahead of all that waits: to stop, or to crash.
+
+    Attributes:
+        incarnation: whom it is for; another one drops it.
+        crash: what to crash with; None to stop in order.
+
+    """
+
+    incarnation: int
+    crash: BaseException | None = None
 
 
 class Life(pykka.ThreadingActor):
@@ -79,6 +95,17 @@ class Life(pykka.ThreadingActor):
         """Whether it was abandoned."""
         return self._incarnation in self._cell.fenced
 
+    def speak(self) -> Cell:
+        """Its cell, through which it speaks.
+
+        Raises:
+            Fenced: it was abandoned.
+
+        """
+        if self._incarnation in self._cell.fenced:
+            raise Fenced(f"{self._cell.address} was abandoned: it may not speak any more")
+        return self._cell
+
     def live(self) -> None:
         """The whole life, in a thread."""
         self._actor_loop()
@@ -105,10 +132,14 @@ class Life(pykka.ThreadingActor):
             self._envelope = None
             running.actor = None
         if first is not None:
-            self._cell.traced(first, clock.now() - began, CRASHED if self._crash else "done")
+            self._cell.traced(first, clock.now() - began, "done" if self._crash is None else CRASHED)
         if self._crash is None:
-            self._cell.started(self._incarnation)
+            self.begun()
         return self._crash is None
+
+    def begun(self) -> None:
+        """`on_start` has returned: report to the tree."""
+        self._cell.started(self._incarnation)
 
     def take_turn(self) -> None:
         """Handle messages until stopped or crashed; in a simulation one, then `Paused` is raised."""
@@ -188,16 +219,33 @@ class Life(pykka.ThreadingActor):
         """The message that crashed us is dropped, and whoever asked it is told."""
         if envelope.reply is not None:
             what = type(envelope.body).__name__
-            envelope.reply.refuse(Refused(CRASHED, f"{self._cell.name} crashed on {what}: {error!r}"))
+            envelope.reply.refuse(Refused(CRASHED, f"{self._cell.name} crashed on {what}: {shown(error)}"))
+        self._raise(error)
+
+    def _raise(self, error: BaseException) -> NoReturn:
         if isinstance(error, Exception):
             raise error
-        raise RuntimeError(f"{error!r} in {self._cell.name}") from error  # Pykka would stop all actors
+        raise RuntimeError(f"{shown(error)} in {self._cell.name}") from error  # Pykka would stop all actors
 
-    def receive_control(self, message: Any) -> Any:
-        """Handle a message of the control lane that is no envelope: Pykka's order to stop, or a broken pipe."""
-        if isinstance(message, Exception):
-            raise message
-        return super()._handle_receive(message)
+    def receive_control(self, message: Any) -> None:
+        """Handle a message of the control lane that is no envelope: an `Order`, or Pykka's own to stop."""
+        match message:
+            case Order(incarnation, crash) if incarnation == self._incarnation and crash is not None:
+                self._raise(crash)
+            case Order(incarnation) if incarnation == self._incarnation:
+                self.obey()
+            case _ActorStop():
+                self.obey()
+
+    def obey(self) -> None:
+        """Stop, as ordered."""
+        self._stop()
+
+    def _stop(self) -> None:
+        try:
+            super()._stop()
+        except BaseException as error:  # noqa: BLE001 - a SystemExit in on_stop is a crash like any other
+            self._handle_failure(type(error), error, error.__traceback__)
 
     def _handle_failure(
         self,
@@ -206,6 +254,7 @@ class Life(pykka.ThreadingActor):
         traceback: types.TracebackType | None,
     ) -> None:
         del exception_type, traceback
-        self._crash = self._crash or exception_value
+        if self._crash is None:
+            self._crash = exception_value
         pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()

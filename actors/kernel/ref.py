@@ -89,6 +89,8 @@ class Ref:
         """
         if block and running.actor is not None:
             raise RuntimeError(f"an actor may not wait for {self.address} to stop: use stop(block=False) and watch()")
+        if running.actor is not None:
+            running.actor.speak()
         answer = Answer(self, timeout, self._system.runtime)
         if self.node == self._system.node:
             self._system.stop_actor(self.name, answer)

@@ -6,7 +6,7 @@ import contextlib
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pykka.messages import _ActorStop
 
@@ -17,7 +17,6 @@ from tucano.actors.kernel.events import Channel, Lifecycle
 from tucano.actors.kernel.exposed import Exposed
 from tucano.actors.kernel.far import Far
 from tucano.actors.kernel.info import ActorInfo
-from tucano.actors.kernel.life import Fenced
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Asker
@@ -29,6 +28,8 @@ from tucano.actors.kernel.watches import Watches
 from tucano.transport.link import Link
 
 ROOT = "root"
+
+C = TypeVar("C", Cell, Exposed)
 
 
 class System:
@@ -106,9 +107,8 @@ class System:
             Refused: the name is taken.
 
         """
-        if name in self._cells:
-            raise Refused("name_taken", f"node {self.node} has an actor called {name} already")
-        self._cells[name] = Exposed(self, name, actor)
+        exposed = self._name(Exposed(self, name, actor))
+        exposed.begin()
         return self.ref(name)
 
     def stop(self, timeout: float = 30.0) -> bool:
@@ -142,9 +142,11 @@ class System:
             Refused: the node has an actor of that name.
 
         """
-        if child.name in self._cells:
-            raise Refused("name_taken", f"node {self.node} has an actor called {child.name} already")
-        cell = self._cells[child.name] = Cell(self, child, parent, tell_tree)
+        return self._name(Cell(self, child, parent, tell_tree))
+
+    def _name(self, cell: C) -> C:
+        if self._cells.setdefault(cell.name, cell) is not cell:  # atomic: two may ask for it at once
+            raise Refused("name_taken", f"node {self.node} has an actor called {cell.name} already")
         return cell
 
     def forget(self, cell: Cell | Exposed, why: str) -> None:
@@ -159,7 +161,7 @@ class System:
 
     def below(self, parent: str) -> list[Cell]:
         """The children of a tree, the last one first."""
-        return [c for c in reversed(self._cells.values()) if isinstance(c, Cell) and c.parent == parent]
+        return [c for c in reversed(list(self._cells.values())) if isinstance(c, Cell) and c.parent == parent]
 
     # What can be seen.
 
@@ -190,7 +192,10 @@ class System:
 
     def tell(self, ref: Ref, message: Any) -> bool:
         """See `Ref.tell`."""
-        sender, context = self._speak("tell", ref, message)
+        if running.actor is None and not running.trace:
+            sender = context = ""
+        else:
+            sender, context = self._speak("tell", ref, message)
         if ref.node != self.node:
             return self.far.tell(ref, message, sender, context)
         cell = self._cells.get(ref.name)
@@ -264,10 +269,8 @@ class System:
         if actor is None:
             sender, cause = "", running.trace
         else:
-            if actor.fenced:
-                raise Fenced(f"{actor._cell.address} was abandoned: it may not speak any more")
             envelope = actor._envelope
-            sender, cause = actor._cell.address, envelope.trace if envelope is not None else ""
+            sender, cause = actor.speak().address, envelope.trace if envelope is not None else ""
         return sender, self.tracer.sent(cause, kind, sender, ref.address, message) if cause else ""
 
     def answer_context(self, cause: str, sender: str, to: str, value: Any) -> str:

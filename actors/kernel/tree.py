@@ -2,7 +2,7 @@
 
 One rule drives it: after each event `_step` looks at the children and does the first thing that is due. Children that
 must go down go down from the last to the first, and only then the ones that must come up come up, from the first to
-the last, one at a time, each when the one before has returned from its `on_start`.
+the last, one at a time, each when the one before has returned from its `on_start`. A tree is up when its children are.
 
 Strategies, as in erlang/otp `supervisor`: `one_for_one` restarts the child that crashed; `rest_for_one` also those
 started after it; `one_for_all` all. More crashes than the law's intensity within its period: the tree gives up, stops
@@ -19,7 +19,7 @@ from typing import Any, Literal, assert_never, get_args
 from tucano.actors.kernel.actor import Actor
 from tucano.actors.kernel.cell import Cell
 from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
-from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
+from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused, shown
 from tucano.actors.kernel.reply import Reply, hand_over
 from tucano.actors.kernel.restart import GiveUp, History, Law, crashed
 
@@ -60,7 +60,7 @@ class RestartDue:
 class ShutdownDue:
     """Note to self: this incarnation has had its time to stop."""
 
-    name: str
+    cell: Cell
     incarnation: int
 
 
@@ -103,7 +103,7 @@ class Tree(Actor):
         self._history = History()
         self._branches: dict[str, _Branch] = {}
         self._awaiting: list[Reply] = []
-        self._stopping = False
+        self._was_up = self._stopping = False
         self._gave_up: GiveUp | None = None
         try:
             for child in children:  # the names are there before the first actor runs, so that all can write to all
@@ -116,10 +116,15 @@ class Tree(Actor):
         """Start the children."""
         self._step()
 
+    def begun(self) -> None:
+        """Report to its own tree later: when all its children are up."""
+
     def receive(self, message: StartChild | StopChild | AwaitUp | RestartDue | ShutdownDue) -> bool | None:
         """Handle what comes in envelopes."""
         match message:
             case StartChild(child):
+                if self._stopping:
+                    raise Refused(STOPPED, f"{self._cell.address} is about to stop")
                 if child.name in self._branches:
                     raise Refused("name_taken", f"{child.name} is a child of {self._cell.name} already")
                 self._add(child).starters.append(self.reply_later())
@@ -134,43 +139,67 @@ class Tree(Actor):
                 for name in names:
                     if name in self._branches:
                         self._branches[name].held = False
-            case ShutdownDue(name, incarnation):
-                branch = self._branches.get(name)
-                if branch and branch.cell.incarnation == incarnation and branch.cell.phase == "stopping":
-                    branch.cell.abandon()
+            case ShutdownDue(cell, incarnation):
+                branch = self._branch(cell, incarnation)
+                if branch and cell.phase == "stopping":
+                    cell.abandon()
                     branch.doomed = False
             case _:
                 assert_never(message)
         self._step()
         return None
 
-    def receive_control(self, message: Any) -> Any:
-        """Handle what comes bare: children's news, and Pykka's order to stop."""
+    def receive_control(self, message: Any) -> None:
+        """Handle what comes bare: children's news, and orders."""
         match message:
-            case ChildUp(name, incarnation):
-                branch = self._branches.get(name)
-                if branch and branch.cell.incarnation == incarnation and branch.cell.phase == "starting":
-                    branch.cell.phase = "up"
+            case ChildUp(cell, incarnation):
+                branch = self._branch(cell, incarnation)
+                if branch and cell.phase == "starting":
+                    cell.phase = "up"
                     self._answer(branch.starters, None)
-            case ChildEnded(name, incarnation, crash):
-                branch = self._branches.get(name)
-                if branch and branch.cell.incarnation == incarnation:
+            case ChildEnded(cell, incarnation, crash):
+                branch = self._branch(cell, incarnation)
+                if branch:
                     self._ended(branch, crash)
             case _:
-                self._stopping = True
-                for branch in self._branches.values():
-                    branch.wanted = False
+                super().receive_control(message)
+                return
+        self._step()
+
+    def obey(self) -> None:
+        """Stop the children, then itself."""
+        self._stopping = True
+        for branch in self._branches.values():
+            branch.wanted = False
         self._step()
 
     def on_crash(self) -> None:
         """Leave no child behind: the next incarnation starts its own. (Who gave up has none any more.)"""
         for cell in self._cell.system.below(self._cell.name):
             cell.orphan()
+        self._refuse_all()
+
+    def on_stop(self) -> None:
+        """See `Actor.on_stop`."""
+        self._refuse_all()
 
     def _add(self, child: Child) -> _Branch:
         cell = self._cell.system.cell(child, self._cell.name, self._cell.mailbox.put_control)
         branch = self._branches[child.name] = _Branch(cell)
         return branch
+
+    def _refuse_all(self) -> None:
+        """Whoever waits for a child, or for all, waits in vain."""
+        ended = Refused(STOPPED, f"{self._cell.address} ended before its children were up")
+        for branch in self._branches.values():
+            self._answer(branch.starters, ended)
+            self._answer(branch.stoppers, True)
+        self._answer(self._awaiting, ended)
+
+    def _branch(self, cell: Cell, incarnation: int) -> _Branch | None:
+        """The branch that news are of; None if they are of one that is gone, though its name may be in use again."""
+        branch = self._branches.get(cell.name)
+        return branch if branch and branch.cell is cell and cell.incarnation == incarnation else None
 
     def _answer(self, waiting: list[Reply], value: Any) -> None:
         for reply in waiting:
@@ -183,8 +212,8 @@ class Tree(Actor):
         cell.phase = "down"
         siblings_fault, branch.doomed = branch.doomed and crash is None, False
         why = "stopped" if crash is None else "gave_up" if isinstance(crash, GaveUp) else "crashed"
-        self._cell.system.watches.ended(cell.name, why, repr(crash) if crash else "")
-        self._answer(branch.starters, Refused(CRASHED, f"{cell.address} did not start: it {why} ({crash!r})"))
+        self._cell.system.watches.ended(cell.name, why, "" if crash is None else shown(crash))
+        self._answer(branch.starters, Refused(CRASHED, f"{cell.address} did not start: it {why} ({shown(crash)})"))
         if not branch.wanted or siblings_fault:
             return
         if cell.child.restart == "temporary" or (cell.child.restart == "transient" and crash is None):
@@ -193,7 +222,7 @@ class Tree(Actor):
         verdict = crashed(self._law, self._history, self.now(), self.chance.random)
         if isinstance(verdict, GiveUp):
             self._gave_up = verdict
-            self._cell.system.channel.happened("tree_gave_up", self._cell.name, f"last: {cell.name}: {crash!r}")
+            self._cell.system.channel.happened("tree_gave_up", self._cell.name, f"last: {cell.name}: {shown(crash)}")
             for other in self._branches.values():
                 other.wanted, other.why = False, "gave_up"
             return
@@ -201,6 +230,9 @@ class Tree(Actor):
         concerned = self._concerned(cell.name)
         for name in concerned:
             other = self._branches[name]
+            if other.cell.child.restart == "temporary":
+                other.wanted = False
+                continue
             other.held = True
             other.doomed = other.cell.phase != "down"
             other.cell.restarts += 1
@@ -229,7 +261,7 @@ class Tree(Actor):
             if cell.phase in ("up", "starting"):
                 cell.stop()
                 if cell.shutdown < math.inf:
-                    self.after(cell.shutdown, ShutdownDue(name, cell.incarnation))
+                    self.after(cell.shutdown, ShutdownDue(cell, cell.incarnation))
                 return
             branch.doomed = False
             if not branch.wanted:
@@ -249,4 +281,7 @@ class Tree(Actor):
                 branch.cell.start()
                 return
         if all(branch.cell.phase == "up" for branch in self._branches.values()):
+            if not self._was_up:
+                self._was_up = True
+                self._cell.started(self._incarnation)
             self._answer(self._awaiting, None)

@@ -25,21 +25,9 @@ class Received(Message, frozen=True):
 
 
 class Answered(Message, frozen=True):
-    """Note to self: a component's answer (or a `Refused`) to a client's request has come."""
+    """Note to self: a component has answered (or refused) what the request `pending` made us ask it."""
 
-    client: tuple[bytes, ...]
-    id: int
-    op: str
-    result: Any
-
-
-class Gathered(Message, frozen=True):
-    """Note to self: one of `expected` nodes has answered (or refused) a client's request."""
-
-    client: tuple[bytes, ...]
-    id: int
-    op: str
-    expected: int
+    pending: int
     result: Any
 
 

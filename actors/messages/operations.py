@@ -10,7 +10,17 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from tucano.actors.messages.model import MAX_REPLICAS, NAME_PATTERN, PATH_PATTERN, SHA256_PATTERN, Name, Sha256, Spec
+from tucano.actors.messages.model import (
+    MAX_REPLICAS,
+    NAME_PATTERN,
+    PATH_PATTERN,
+    SHA256_PATTERN,
+    TRACE_PATTERN,
+    Name,
+    Sha256,
+    Spec,
+    TraceId,
+)
 from tucano.transport.security import Guest, Role
 
 MAX_ARTIFACT = 256 * 1024 * 1024
@@ -144,6 +154,20 @@ class Ps(Operation, frozen=True, forbid_unknown_fields=True):
     node: Name | None = None
 
 
+class Trace(Operation, frozen=True, forbid_unknown_fields=True):
+    """What was said between all actors in one conversation, such as the one that a command began."""
+
+    ROLES = READERS
+
+    id: TraceId
+
+
+class Traces(Operation, frozen=True, forbid_unknown_fields=True):
+    """The conversations that the nodes remember."""
+
+    ROLES = READERS
+
+
 class Traffic(Operation, frozen=True, forbid_unknown_fields=True):
     """Requests by service, as the balancers count them."""
 
@@ -164,6 +188,7 @@ OPERATIONS: dict[str, type[Operation]] = {kind.__name__.lower(): kind for kind i
 
 _IN_WORDS = {
     NAME_PATTERN: "a name (a-z, 0-9 and -, beginning with a letter, at most 40 characters)",
+    TRACE_PATTERN: "the id of a conversation: 16 lower-case hexadecimal digits, as `traces` lists them",
     SHA256_PATTERN: "a SHA-256 in 64 lower-case hexadecimal digits",
     PATH_PATTERN: "a path that begins with / and has no spaces",
 }

@@ -20,7 +20,21 @@ from tucano.transport.curve import new_pair
 from tucano.transport.security import Insecure, Role
 from tucano.transport.zmq_door import ZmqDoor
 
-LOOKS = {"ping", "status", "nodes", "services", "show", "artifact", "events", "cancel", "logs", "ps", "traffic"}
+LOOKS = set("ping status nodes services show artifact events cancel logs ps trace traces traffic".split())
+    "ping",
+    "status",
+    "nodes",
+    "services",
+    "show",
+    "artifact",
+    "events",
+    "cancel",
+    "logs",
+    "ps",
+    "trace",
+    "traces",
+    "traffic",
+}
 
 
 @pytest.fixture

@@ -40,10 +40,10 @@ class WatchAll(Message, frozen=True):
 
 
 class TellDowns(Message, frozen=True):
-    """Answered when so many more have been reported down; nothing is handled before the gate is open."""
+    """Answered when so many more have been reported down; all meet at the door, and again to go on from there."""
 
     count: int
-    gate: Any
+    door: Any
 
 
 class Watcher(Actor):
@@ -62,16 +62,22 @@ class Watcher(Actor):
                 for ref in whom:
                     self.watch(ref)
                 return time.perf_counter() - started
-            case TellDowns(count, gate):
-                gate.wait(DEADLINE)
-                self.wanted, self.downs, self.reply = count, 0, self.reply_later()
+            case TellDowns(count, door):
+                self.wanted, self.reply = count, self.reply_later()
+                door.wait(DEADLINE)
+                door.wait(DEADLINE)
+                self._tell()
             case Down():
                 self.downs += 1
-                if self.reply is not None and self.downs == self.wanted:
-                    self.reply.answer(None)
+                self._tell()
             case _:
                 assert_never(message)
         return None
+
+    def _tell(self) -> None:
+        if self.reply is not None and self.downs >= self.wanted:
+            self.reply.answer(None)
+            self.downs, self.reply = 0, None
 
 
 class Idle(Actor):
@@ -186,16 +192,16 @@ def _watch_and_down(system: System) -> tuple[float, float]:
         root.ask(StartChild(tree), timeout=DEADLINE)
     all_up(system)
     watching = _watch_all(system, [child.name for tree in trees for child in tree.args["children"]])
-    herald, gate, opened = system.ref("herald"), threading.Event(), threading.Event()
-    opened.set()
+    herald, door = system.ref("herald"), threading.Barrier(WATCHERS + 1)
     herald.ask(WatchAll(tuple(system.ref(tree.name) for tree in trees)), timeout=DEADLINE)
-    ended = herald.ask(TellDowns(len(trees), opened), timeout=DEADLINE, block=False)
-    told = [watcher.ask(TellDowns(FURTHER, gate), timeout=DEADLINE, block=False) for watcher in _watchers(system)]
+    ended = herald.ask(TellDowns(len(trees), threading.Barrier(1)), timeout=DEADLINE, block=False)
+    told = [watcher.ask(TellDowns(FURTHER, door), timeout=DEADLINE, block=False) for watcher in _watchers(system)]
+    door.wait(DEADLINE)
     started = time.perf_counter()
     for tree in trees:
         root.tell(StopChild(tree.name))
     ended.get(timeout=DEADLINE)
-    gate.set()
+    door.wait(DEADLINE)
     pykka.get_all(told, timeout=DEADLINE)
     return watching / (WATCHERS * FURTHER) * 1e6, (time.perf_counter() - started) / (WATCHERS * FURTHER) * 1e6
 

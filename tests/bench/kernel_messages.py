@@ -14,7 +14,7 @@ from typing import Any
 
 import pykka
 
-from tests.bench.kit import node, turn_by_turn
+from tests.bench.kit import node, quiet, turn_by_turn
 from tests.bench.table import Row, lone
 from tests.helpers import eventually
 from tucano.actors.kernel import Actor, Child, Message, Ref, StopChild
@@ -187,7 +187,7 @@ def _stop_behind(waiting: int) -> tuple[float, float]:
     entered, gate = threading.Event(), threading.Event()
     stops: queue.SimpleQueue[tuple[float, int]] = queue.SimpleQueue()
     args = {"entered": entered, "gate": gate, "stops": stops}
-    with node(Child("held", Held, args, shutdown=DEADLINE, mailbox=waiting + 1)) as system:
+    with quiet(), node(Child("held", Held, args, shutdown=DEADLINE, mailbox=waiting + 1)) as system:
         held = system.ref("held")
         for _ in range(1 + waiting):
             held.tell(SAY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from statistics import median
 from typing import Any, TypeVar
@@ -54,3 +55,13 @@ def node(*children: Child, **tree: Any) -> Iterator[System]:
 def all_up(system: System) -> None:
     """Wait until every actor has started."""
     eventually(lambda: {info.phase for info in system.snapshot()} == {"up"}, "all actors are up", within=60.0)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """What is meant to go wrong is logged to nobody."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)

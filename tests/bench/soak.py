@@ -8,22 +8,20 @@ left is counted. Nothing may be left but the actors.
 from __future__ import annotations
 
 import builtins
-import contextlib
 import ctypes
 import gc
-import logging
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, assert_never
 
 import psutil
 import pykka
 
-from tests.bench.kit import all_up, node
+from tests.bench.kit import all_up, node, quiet
 from tests.bench.table import Row, lone
 from tests.helpers import eventually
 from tucano.actors.kernel import Actor, Child, Law, Message, Ref, Refused, System, TimedOut, Timer, Tree
@@ -112,7 +110,8 @@ class Figures(NamedTuple):
         rss: MiB, with what the allocator keeps of what was freed in other threads; it grows less and less.
         pss: MiB, likewise; it also moves when other processes come and go.
         used: RSS in MiB once the allocator has returned what is free; a leak would show here.
-        timers: that exist; the timers' thread holds on to the last that was due.
+        timers: that are yet to fire.
+        kept: timers that have fired or are cancelled, but that something still holds.
         waiting: messages in all mailboxes.
 
     """
@@ -123,6 +122,7 @@ class Figures(NamedTuple):
     pss: float
     used: float
     timers: int
+    kept: int
     waiting: int
 
 
@@ -135,7 +135,8 @@ GROWTH = (  # what, figure, unit, and the most that the first and the second run
 LEFT = (
     ("PSS", "pss", "MiB"),
     ("messages that wait", "waiting", "messages"),
-    ("timers that exist", "timers", "timers"),
+    ("timers that wait", "timers", "timers"),
+    ("timers kept that are over", "kept", "timers"),
 )
 
 
@@ -149,7 +150,7 @@ def run(seconds: float = SECONDS, trees: int = TREES, patience: float = PATIENCE
 
     """
     crashes = Tally()
-    with _quiet(), node(*(_tree(n, crashes, patience) for n in range(trees)), law=LAW) as system:
+    with quiet(), node(*(_tree(n, crashes, patience) for n in range(trees)), law=LAW) as system:
         refs = [system.ref(info.name) for info in system.snapshot() if info.kind == Fragile.__name__]
         _spell(refs, seconds, patience, 0)
         looks, outcomes, crashed = [_at_rest(system, patience)], Counter[str](), crashes.count
@@ -241,13 +242,16 @@ def _at_rest(system: System, patience: float) -> Figures:
     memory = process.memory_full_info()
     _return_what_is_free()
     objects = gc.get_objects()
+    timers = [thing for thing in objects if isinstance(thing, Timer)]
+    pending = sum(timer.fire is not None and timer.due > time.monotonic() for timer in timers)
     return Figures(
         threads=threading.active_count(),
         objects=len(objects),
         rss=memory.rss / 2**20,
         pss=memory.pss / 2**20,
         used=process.memory_info().rss / 2**20,
-        timers=sum(isinstance(thing, Timer) for thing in objects),
+        timers=pending,
+        kept=len(timers) - pending,
         waiting=_waiting(system),
     )
 
@@ -261,13 +265,3 @@ def _return_what_is_free() -> None:
 
 def _waiting(system: System) -> int:
     return sum(info.depth for info in system.snapshot())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Thousands of crashes are told to nobody."""
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.helpers import eventually
+from tucano.local import local_cluster
+from tucano.render.sequence import sequence
+
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("## Actors of your own")[2].partition("\n## ")[0]
 PROGRAM, TEST = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
@@ -28,3 +32,25 @@ def test_the_simulation_of_the_readme_passes(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, check=False,
     )  # fmt: skip
     assert "1 passed" in done.stdout, done.stdout
+
+
+def arrows(diagram: str) -> set[tuple[str, ...]]:
+    """Who says what to whom, without the instance's own name."""
+    names = dict(re.findall(r"(?:participant|actor) (p\d+) as (\S+)", diagram))
+    found = re.findall(r"^\s*(p\d+)(-->>|->>)[+-]?(p\d+): (\S+)", diagram, re.MULTILINE)
+    return {(plain(names[one]), arrow, plain(names[other]), what) for one, arrow, other, what in found}
+
+
+def plain(name: str) -> str:
+    return re.sub(r"runner\..*", "runner", name)
+
+
+def test_the_deployment_of_the_readme_is_what_a_deployment_is() -> None:
+    drawn = re.search(r"```mermaid\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert drawn is not None
+    with local_cluster(1) as cluster:
+        cluster.deploy(ROOT / "examples" / "hello", replicas=1)
+        trace = cluster.client.traces()[-1].trace
+        eventually(
+            lambda: arrows(sequence(cluster.client.trace(trace))) == arrows(drawn[1]), "the diagram of the README"
+        )

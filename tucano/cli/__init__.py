@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from tucano.cli import cluster, common, keys, logs, services, watch
+from tucano.cli import actors, cluster, common, keys, logs, services, watch
 
 app = typer.Typer(
     name="tucano",
@@ -43,12 +43,16 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("To look at", watch.nodes),
     ("To look at", logs.logs),
     ("To look at", watch.events),
-    ("To look at", watch.ps),
+    ("To look at", actors.ps),
+    ("To look at", actors.top),
+    ("To look at", actors.trace),
     ("To look at", watch.version),
 )
 
 for _panel, _command in _COMMANDS:
     app.command(_command.__name__, rich_help_panel=_panel)(_command)
+
+
 app.add_typer(keys.key, name="key", rich_help_panel="Several machines")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tucano.terminal import colourful, mark
+from tucano.terminal import colourful, dim, mark
 
 if TYPE_CHECKING:
     from tucano.client import Client
@@ -139,9 +139,14 @@ class Teller:
     Args:
         aside: print to standard error, because standard output belongs to JSON.
 
+    Attributes:
+        trace: the conversation that the command began; at its end, good or bad, it is told how to read it.
+
     """
 
     def __init__(self, *, aside: bool) -> None:
+        self.trace = ""
+        self._aside = aside
         self._stream = sys.stderr if aside else sys.stdout
         self._before: Progress | None = None
         self._live: Any = None
@@ -157,6 +162,8 @@ class Teller:
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
+        if self.trace and not self._aside:
+            print(dim(f"tucano trace {self.trace} shows how", self._stream), file=self._stream, flush=True)
 
     def __call__(self, now: Progress) -> None:
         """Tell what is new."""

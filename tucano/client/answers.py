@@ -13,8 +13,8 @@ import msgspec
 from tucano.actors.messages.model import Event
 
 __all__ = [
-    "Accepted", "ActorInfo", "Event", "InstanceInfo", "LogChunk", "NodeActors", "NodeInfo", "OnProgress",
-    "Progress", "ServiceDetail", "ServiceInfo", "StatusInfo", "TrafficInfo",
+    "Accepted", "Event", "InstanceInfo", "LogChunk", "NodeInfo", "OnProgress", "Progress", "ServiceDetail",
+    "ServiceInfo", "StatusInfo", "TrafficInfo",
 ]  # fmt: skip
 
 
@@ -129,10 +129,18 @@ class ServiceDetail(ServiceInfo, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A command that is durable: it will be carried out whatever fails."""
+    """A command that is durable: it will be carried out whatever fails.
+
+    Attributes:
+        service: its name.
+        revision: number of the revision that is wanted now.
+        trace: the conversation that the command began; empty if it is not known.
+
+    """
 
     service: str
     revision: int = 0
+    trace: str = ""
 
 
 class LogChunk(msgspec.Struct, frozen=True):
@@ -140,30 +148,6 @@ class LogChunk(msgspec.Struct, frozen=True):
 
     data: bytes = b""
     next: int = 0
-
-
-class ActorInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One actor; the fields are those of `actors.kernel.ActorInfo`."""
-
-    name: str
-    parent: str = ""
-    kind: str = ""
-    phase: str = ""
-    depth: int = 0
-    high_water: int = 0
-    handled: int = 0
-    refused: int = 0
-    restarts: int = 0
-    busy: float = 0.0
-    last_crash: str = ""
-
-
-class NodeActors(msgspec.Struct, frozen=True):
-    """The actors of one node, parents before children."""
-
-    node: str
-    pid: int = 0
-    actors: list[ActorInfo] = []
 
 
 class TrafficInfo(msgspec.Struct, frozen=True):

@@ -35,14 +35,16 @@ class DeployFailed(ClientError):
         service: its name.
         revision: the number that failed.
         detail: why.
+        trace: the conversation that the deployment began; empty if it is not known.
 
     """
 
-    def __init__(self, service: str, revision: int, detail: str) -> None:
+    def __init__(self, service: str, revision: int, detail: str, trace: str = "") -> None:
         super().__init__(f"revision {revision} of {service} failed: {detail}")
         self.service = service
         self.revision = revision
         self.detail = detail
+        self.trace = trace
 
 
 def not_running(home: Home) -> NoCluster:

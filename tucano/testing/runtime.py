@@ -59,9 +59,9 @@ class Turns:
         """Virtual seconds since the beginning."""
         return self._now
 
-    def after(self, delay: float, fire: Callable[[], object]) -> Timer:
-        """Call `fire` in so many virtual seconds."""
-        timer = Timer(self._now + max(delay, 0.0), fire)
+    def after(self, delay: float, fire: Callable[[], object], cancelled: Callable[[], None] = lambda: None) -> Timer:
+        """Call `fire` in so many virtual seconds; `cancelled` at once when somebody cancels it."""
+        timer = Timer(self._now + max(delay, 0.0), fire, cancelled)
         heapq.heappush(self._heap, (timer.due, next(self._order), timer))
         return timer
 
@@ -179,19 +179,22 @@ class VirtualTimers:
         self._pending += 1
 
         def fire_if_open() -> None:
-            self._pending -= 1
+            self._over()
             if not self._closed:
                 fire()
 
-        return self._turns.after(delay, fire_if_open)
+        return self._turns.after(delay, fire_if_open, self._over)
 
     def pending(self) -> int:
-        """See `Timers.pending`."""
+        """Timers that have neither gone off nor been cancelled."""
         return self._pending
 
     def close(self) -> None:
         """See `Timers.close`."""
         self._closed = True
+
+    def _over(self) -> None:
+        self._pending -= 1
 
 
 class _Bell:

@@ -169,7 +169,8 @@ class Simulation:
 
     def fail(self, address: str, error: Exception | None = None) -> None:
         """Crash an actor at its next turn, with this error."""
-        self._player(address).cell.mailbox.put_control(error or RuntimeError("as the simulation wants"))
+        cell = self._player(address).cell
+        cell.fail(error or RuntimeError("as the simulation wants"), cell.incarnation)
 
     def freeze(self, address: str) -> None:
         """Give an actor no more turns, as if it hung: its tree will abandon it if it is to stop."""
