@@ -242,7 +242,7 @@ def _plan(home: Home, options: argparse.Namespace) -> Plan:
     token = Keys(home).joined()
     if token is None:
         raise CannotStart(f"{home.path} has joined no cluster: `tucano worker --join FILE`")
-    return Joined(token, options.address)
+    return Joined(token, options.address, options.bridge_port)
 
 
 def main() -> None:
@@ -253,7 +253,7 @@ def main() -> None:
     made.add_argument("--port", type=int, default=0, help="for end users' HTTP; 0: any free one")
     made.add_argument("--zmq-port", type=int, default=0, help="for administrators' ZeroMQ; 0: any free one")
     made.add_argument("--lifeline", action="store_true", help="stop when standard input ends")
-    made.add_argument("--bridge-port", type=int, default=0, help="for workers on other machines; 0: any free one")
+    made.add_argument("--bridge-port", type=int, default=0, help="for nodes on other machines; 0: any free one")
     made.add_argument("--listen", metavar="HOST", help="where to listen (default: as the last time, or 127.0.0.1)")
     made.add_argument("--joined", action="store_true", help="only the worker whose token is in the home")
     made.add_argument("--address", metavar="HOST", help="where the cluster reaches that worker")

@@ -125,13 +125,16 @@ class Joined:
 
     Args:
         token: that it was given.
-        host: where the controller and the balancer reach it; None for the address that reaches the controller.
+        host: where the controller and the balancer reach it; None for what was named the last time, at first the
+            address that reaches the controller.
+        bridge_port: where the controller reaches it; 0 for what was named the last time, or any free one.
 
     """
 
-    def __init__(self, token: Token, host: str | None = None) -> None:
+    def __init__(self, token: Token, host: str | None = None, bridge_port: int = 0) -> None:
         self._token = token
         self._host = host
+        self._port = bridge_port
         self.awaited = [token.name]
         self.order = [[token.name]]
         self.held: list[socket.socket] = []
@@ -140,12 +143,17 @@ class Joined:
         """See `Plan.prepare`."""
         token = self._token
         Keys(home).join(token)
-        host = _own_address(token.bridge) if self._host is None else resolve(self._host)
-        listen(host, 0, "--address").close()
+        kept = home.listening() or Listening("", 0, 0)
+        named = kept.host if self._host is None else resolve(self._host)
+        port = self._port or kept.bridge
+        if (named, port) != (kept.host, kept.bridge):
+            home.keep_listening(Listening(named, port, 0))
+        host = named or _own_address(token.bridge)
+        listen(host, port, "--bridge-port").close()
         running = Running(os.getpid(), psutil.Process().create_time(), 0, 0, 1, {}, host=host, secure=True, joined=True)
         command = _command(
             home, token.cluster, "worker", token.name, [], "--controller", token.bridge,
-            "--bind", f"tcp://{host}:0", "--services-host", host, "--keys",
+            "--bind", f"tcp://{host}:{port}", "--services-host", host, "--keys",
         )  # fmt: skip
         return running, [command]
 

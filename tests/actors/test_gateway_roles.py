@@ -20,20 +20,9 @@ from tucano.transport.curve import new_pair
 from tucano.transport.security import Insecure, Role
 from tucano.transport.zmq_door import ZmqDoor
 
-LOOKS = set("ping status nodes services show artifact events cancel logs ps trace traces traffic".split())
-    "ping",
-    "status",
-    "nodes",
-    "services",
-    "show",
-    "artifact",
-    "events",
-    "cancel",
-    "logs",
-    "ps",
+LOOKS = {"ping", "status", "nodes", "services", "show", "artifact", "events", "cancel", "logs", "ps", "traffic"} | {
     "trace",
     "traces",
-    "traffic",
 }
 
 
@@ -63,7 +52,7 @@ def test_readers_look_nodes_look_for_themselves_and_all_else_is_for_administrato
 
 def test_an_administrator_may_do_all(desk: Desk, book: Book) -> None:
     client = enter(desk, book, "root", "admin")
-    assert client.ask("scale", name="hello", replicas=3)["ok"] == {"service": "hello", "revision": 7}
+    assert client.ask("scale", name="hello", replicas=3)["ok"]["revision"] == 7
 
 
 @pytest.mark.parametrize("role", ["reader", "node"])

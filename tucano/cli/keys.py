@@ -142,6 +142,7 @@ def worker(
         str | None,
         typer.Option(metavar="HOST", help="Where the cluster reaches this machine, if not by the usual way."),
     ] = None,
+    bridge_port: Annotated[int, typer.Option(min=0, max=65535, help="For the controller; 0: the last, or any.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background; stop with `down`.")] = False,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -163,7 +164,8 @@ def worker(
         raise KeysError(f"this token is for the {token.role} {token.name}: a worker needs one made with --role node")
     keys.join(token)
     if detach:
-        _worker_detached(the, token, address, json)
+        options = [*(["--address", address] if address else []), "--bridge-port", str(bridge_port)]
+        _worker_detached(the, token, options, json)
         return
     import logging
 
@@ -172,19 +174,19 @@ def worker(
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
-        ended = parent.run(the, Joined(token, address), on_ready=lambda now: _joined(the, token, now, json, "Ctrl-C"))
+        plan = Joined(token, address, bridge_port)
+        ended = parent.run(the, plan, on_ready=lambda now: _joined(the, token, now, json, "Ctrl-C"))
     except parent.CannotStart as error:
         fail(str(error))
         ended = FAILED
     raise typer.Exit(ended)
 
 
-def _worker_detached(the: Home, token: Token, address: str | None, json: bool) -> None:
+def _worker_detached(the: Home, token: Token, options: list[str], json: bool) -> None:
     """Start a worker that outlives this command."""
     from tucano.launch import Launch
 
-    arguments = ["--home", str(the.path), "--joined", *(["--address", address] if address else [])]
-    launch = Launch("tucano.parent", the, arguments, lifeline=False)
+    launch = Launch("tucano.parent", the, ["--home", str(the.path), "--joined", *options], lifeline=False)
     try:
         running = launch.wait_until_ready()
     except KeyboardInterrupt:
