@@ -63,7 +63,7 @@ class LinkBase(ABC):
             present = self._outgoing.get(node)
             if self._closed or (present is not None and present.address == address):
                 return
-            outgoing = self._outgoing[node] = self._open(address)
+            outgoing = self._outgoing[node] = self._open(node, address)
         if present is not None:
             present.close()
         outgoing.beat()
@@ -81,8 +81,8 @@ class LinkBase(ABC):
         return node in self._peers
 
     @abstractmethod
-    def _open(self, address: str) -> Outgoing:
-        """Make a way to an address."""
+    def _open(self, node: str, address: str) -> Outgoing:
+        """Make a way to a node's address."""
 
     def _leave(self) -> bool:
         """Say goodbye to all; False if that was done before."""

@@ -75,7 +75,8 @@ class MemoryLink(LinkBase):
         for outgoing in self._outgoing.values():
             outgoing.close()
 
-    def _open(self, address: str) -> Outgoing:
+    def _open(self, node: str, address: str) -> Outgoing:
+        del node
         return _Piped(self._network, self._port, address)
 
     def _take(self, identity: bytes, frame: bytes) -> None:

@@ -14,23 +14,23 @@ from collections.abc import Callable
 
 import zmq
 
-from tucano.transport.curve import Curve
 from tucano.transport.link import BEAT, Receiver
 from tucano.transport.link_base import LinkBase
 from tucano.transport.outgoing import Outgoing
-from tucano.transport.security import Ring, refuse_beyond_loopback
+from tucano.transport.secured import Secured
+from tucano.transport.security import Insecure, Ring
 from tucano.transport.wire import MAX_FRAME, BadFrame, Peer
 
 
 class _Dealer(Outgoing):
-    """The way to one peer: a socket of its own."""
+    """The way to one peer: a socket of its own, which `secure` makes fit for it."""
 
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
         identity: bytes,
         address: str,
-        secure: Callable[[zmq.Socket[bytes]], object],
+        secure: Callable[[zmq.Socket[bytes]], None],
     ) -> None:
         super().__init__(address)
         self._socket = context.socket(zmq.DEALER)
@@ -65,11 +65,12 @@ class ZmqLink(LinkBase):
         cluster: 16 hexadecimal digits; frames from nodes of other clusters are refused.
         bind: address to receive at; port 0 takes any free one.
         fd: a listening socket to receive at, inherited, which outlives this process; `bind` is then its address.
-        ring: keys, without which nothing leaves this machine; with them every connection is by CURVE.
+        ring: keys, with which every connection is by CURVE; without, nothing leaves this machine.
         now: monotonic seconds.
 
     Raises:
         Insecure: an address beyond loopback without keys.
+        OSError: somebody else receives at that address.
 
     """
 
@@ -83,13 +84,8 @@ class ZmqLink(LinkBase):
         ring: Ring | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        if ring is None:
-            refuse_beyond_loopback(bind, "the bridge at")
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._context.set(zmq.MAX_SOCKETS, 16_384)
-        self._curve = None if ring is None else Curve(self._context, ring, ["node"])
-        self._called: dict[str, str] = {}  # node by address
-        self._keys: dict[str, str] = {}  # with which its node was called, by address
         self._router = self._context.socket(zmq.ROUTER)
         self._router.set(zmq.LINGER, 0)
         self._router.set(zmq.MAXMSGSIZE, MAX_FRAME)
@@ -97,13 +93,16 @@ class ZmqLink(LinkBase):
         self._router.set(zmq.ROUTER_HANDOVER, 1)
         if fd is not None:
             self._router.set(zmq.USE_FD, fd)
-        if self._curve is not None:
-            self._curve.serve(self._router)
+        self._secured = Secured(self._context, ring)
         try:
+            self._secured.serve(self._router, bind)
             self._router.bind(bind)
-        except zmq.ZMQError:
-            self._let_go()
+        except Insecure:
+            self._close_sockets()
             raise
+        except zmq.ZMQError as error:
+            self._close_sockets()
+            raise OSError(error.errno, f"cannot receive at {bind}: {error.strerror}") from error
         address = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         super().__init__(Peer(cluster, node, time.time_ns() // 1_000_000, address), now)
         self._thread = threading.Thread(target=self._run, name=f"tucano-link-{node}", daemon=True)
@@ -121,34 +120,16 @@ class ZmqLink(LinkBase):
             self._thread.join()
         for outgoing in self._outgoing.values():
             outgoing.close()
-        self._let_go()
+        self._close_sockets()
 
-    def _let_go(self) -> None:
+    def _close_sockets(self) -> None:
         self._router.close()
-        if self._curve is not None:
-            self._curve.close()
+        self._secured.close()
         self._context.term()
 
-    def connect(self, node: str, address: str) -> None:
-        """See `Link.connect`.
-
-        Raises:
-            Insecure: an address beyond loopback without keys.
-            UnknownKey: the node has no key that is known here.
-
-        """
-        self._called[address] = node
-        super().connect(node, address)
-
-    def _open(self, address: str) -> Outgoing:
-        return _Dealer(self._context, self._identity, address, functools.partial(self._secure, address))
-
-    def _secure(self, address: str, socket: zmq.Socket[bytes]) -> None:
-        """Make a socket fit to connect to a node's address."""
-        if self._curve is None:
-            refuse_beyond_loopback(address, "the connection to")
-        else:
-            self._keys[address] = self._curve.dial(socket, self._called[address])
+    def _open(self, node: str, address: str) -> Outgoing:
+        secure = functools.partial(self._secured.dial, node=node, address=address)
+        return _Dealer(self._context, self._identity, address, secure)
 
     def _run(self) -> None:
         """Receive until closed; beat and look for silent peers in between."""
@@ -161,39 +142,24 @@ class ZmqLink(LinkBase):
                 self._tick()
                 ticked = now
 
+    def _tick(self) -> None:
+        """See `LinkBase`; nothing more is said to whose key is void."""
+        with self._lock:
+            void = [self._outgoing.pop(node) for node in list(self._outgoing) if self._secured.is_void(node)]
+        for outgoing in void:
+            outgoing.close()
+        super()._tick()
+
     def _drain(self) -> None:
         """Take all that is there, but look at the clock now and then."""
         with contextlib.suppress(zmq.Again):  # nothing is left
             for _ in range(1000):
-                parts = self._take()
+                try:
+                    parts = self._secured.take(self._router)
+                except BadFrame as error:
+                    self._refuse(error)
+                    continue
                 if len(parts) == 2:
                     self._arrived(*parts)
-                elif parts:
+                else:
                     self._refuse(f"{len(parts) - 1} parts instead of one")
-
-    def _take(self) -> list[bytes]:
-        """The parts of what is there; none if it was not by the key of whose it says that it is."""
-        if self._curve is None:
-            return self._router.recv_multipart(zmq.NOBLOCK)
-        frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
-        parts = [frame.bytes for frame in frames]
-        try:
-            self._curve.vouch(parts[0], frames[-1])
-        except BadFrame as error:
-            self._refuse(error)
-            return []
-        return parts
-
-    def _tick(self) -> None:
-        """See `LinkBase`; nothing more is said to whose key is void."""
-        if self._curve is not None:
-            with self._lock:
-                void = [
-                    node
-                    for node, outgoing in self._outgoing.items()
-                    if not self._curve.is_valid(node, self._keys[outgoing.address])
-                ]
-                closing = [self._outgoing.pop(node) for node in void]
-            for outgoing in closing:
-                outgoing.close()
-        super()._tick()
