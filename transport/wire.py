@@ -27,10 +27,10 @@ MAX_LETTERS = 4096
 """Letters in one frame, at most."""
 
 _PROTOCOL = b"tucano1"
-NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
+NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
 """A node's name."""
-_CLUSTER = re.compile(r"^[0-9a-f]{16}$")
-_ADDRESS = re.compile(r"^tcp://[0-9A-Za-z.:\[\]-]{1,80}:[0-9]{1,5}$")
+_CLUSTER = re.compile(r"^[0-9a-f]{16}\Z")
+_ADDRESS = re.compile(r"^tcp://[0-9A-Za-z.:\[\]-]{1,80}:[0-9]{1,5}\Z")
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Letter])

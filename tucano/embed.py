@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tucano.transport.security import Ring
     from tucano.transport.zmq_link import ZmqLink
 
-_LISTEN = re.compile(r"^([0-9A-Za-z.-]{1,80}):([0-9]{1,5})$")
+_LISTEN = re.compile(r"^([0-9A-Za-z.-]{1,80}):([0-9]{1,5})\Z")
 
 
 class Node:
@@ -44,6 +44,8 @@ class Node:
         ValueError: a name or an address that cannot be, or (`Insecure`) that needs keys.
         KeysError, BadKeys: the keys or the token cannot be used.
         OSError: the port is taken.
+        Refused: a child's start crashed until the tree gave up.
+        TimedOut: the children are not up in 30 seconds.
 
     """
 
@@ -63,8 +65,12 @@ class Node:
         self.name = name
         self._link: ZmqLink | None = None if listen is None else _bridge(name, cluster, listen, keys, token)
         self._system = System(name, link=self._link)
-        self._system.run(children, **tree)
-        self._system.wait_until_up()
+        try:
+            self._system.run(children, **tree)
+            self._system.wait_until_up()
+        except BaseException:
+            self.stop()
+            raise
 
     def __enter__(self) -> Node:
         return self
