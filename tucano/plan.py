@@ -16,6 +16,8 @@ from tucano.listening import CannotListen, listen, resolve
 from tucano.token import Token
 from tucano.transport.security import REMEDY, is_loopback
 
+LOOPBACK = "127.0.0.1"
+
 
 class Plan(Protocol):
     """Which nodes there are to be.
@@ -67,7 +69,7 @@ class Here:
 
     def prepare(self, home: Home) -> tuple[Running, list[Command]]:
         """See `Plan.prepare`."""
-        kept = home.listening() or Listening("127.0.0.1", 0, 0)
+        kept = home.listening() or Listening(LOOPBACK, 0, 0)
         host = kept.host if self._host is None else resolve(self._host)
         keys = Keys(home)
         secure = keys.exist()
@@ -80,44 +82,30 @@ class Here:
         http = self._hold(listen(host, http_port, "--port"))
         door = self._hold(listen(host, zmq_port or (kept.door if secure else 0), "--zmq-port"))
         bridge = self._hold(listen(host, bridge_port or (kept.bridge if secure else 0), "--bridge-port"))
-        ports = [each.getsockname()[1] for each in (http, door, bridge)]
         if secure:
-            home.keep_listening(Listening(host, ports[2], ports[1]))
+            home.keep_listening(Listening(host, _port(bridge), _port(door)))
         running = Running(
-            os.getpid(), psutil.Process().create_time(), ports[0], ports[1], len(self._workers), {},
+            os.getpid(), psutil.Process().create_time(), _port(http), _port(door), len(self._workers), {},
             host=host, secure=secure,
         )  # fmt: skip
-        return running, self._commands(home, running, f"tcp://{host}:{ports[2]}", http, door, bridge)
+        cluster, wanted = home.identity(), ["--keys"] * secure
+        join = ["--controller", _address(bridge), *wanted]
+
+        def near(role: str, name: str, sockets: dict[str, socket.socket]) -> Command:
+            return _command(home, cluster, role, name, {"--fd": self._hold(listen(LOOPBACK, 0, "")), **sockets}, *join)
+
+        return running, [
+            _command(
+                home, cluster, "controller", "controller", {"--fd": bridge, "--door-fd": door, "--http-fd": http},
+                "--door", _address(door), *wanted,
+            ),
+            near("balancer", "balancer", {"--http-fd": http}),
+            *(near("worker", name, {}) for name in self._workers),
+        ]  # fmt: skip
 
     def _hold(self, listening: socket.socket) -> socket.socket:
         self.held.append(listening)
         return listening
-
-    def _commands(
-        self,
-        home: Home,
-        running: Running,
-        bridge_at: str,
-        http: socket.socket,
-        door: socket.socket,
-        bridge: socket.socket,
-    ) -> list[Command]:
-        cluster, secure = home.identity(), ["--keys"] if running.secure else []
-        return [
-            _command(
-                home, cluster, "controller", "controller", [bridge.fileno(), door.fileno(), http.fileno()],
-                "--bind", bridge_at, "--fd", str(bridge.fileno()), "--door", running.door,
-                "--door-fd", str(door.fileno()), "--http-fd", str(http.fileno()), *secure,
-            ),
-            _command(
-                home, cluster, "balancer", "balancer", [http.fileno()], "--controller", bridge_at,
-                "--http-fd", str(http.fileno()), *secure,
-            ),
-            *(
-                _command(home, cluster, "worker", name, [], "--controller", bridge_at, *secure)
-                for name in self._workers
-            ),
-        ]  # fmt: skip
 
 
 class Joined:
@@ -149,18 +137,34 @@ class Joined:
         if (named, port) != (kept.host, kept.bridge):
             home.keep_listening(Listening(named, port, 0))
         host = named or _own_address(token.bridge)
-        listen(host, port, "--bridge-port").close()
+        bridge = listen(host, port, "--bridge-port")
+        self.held.append(bridge)
         running = Running(os.getpid(), psutil.Process().create_time(), 0, 0, 1, {}, host=host, secure=True, joined=True)
         command = _command(
-            home, token.cluster, "worker", token.name, [], "--controller", token.bridge,
-            "--bind", f"tcp://{host}:{port}", "--services-host", host, "--keys",
+            home, token.cluster, "worker", token.name, {"--fd": bridge},
+            "--controller", token.bridge, "--services-host", host, "--keys",
         )  # fmt: skip
         return running, [command]
 
 
-def _command(home: Home, cluster: str, role: str, name: str, descriptors: list[int], *more: str) -> Command:
-    line = [sys.executable, "-m", "tucano.node", role, "--name", name, "--home", str(home.path), "--cluster", cluster]
-    return Command(name, [*line, *more], descriptors, home.log(name))
+def _command(home: Home, cluster: str, role: str, name: str, sockets: dict[str, socket.socket], *more: str) -> Command:
+    """How a node is started; the socket of its bridge (`--fd`) outlives it: it is always found at the same address."""
+    line = [
+        sys.executable, "-m", "tucano.node", role, "--name", name, "--home", str(home.path), "--cluster", cluster,
+        "--bind", _address(sockets["--fd"]), *more,
+    ]  # fmt: skip
+    for option, listening in sockets.items():
+        line += [option, str(listening.fileno())]
+    return Command(name, line, [one.fileno() for one in sockets.values()], home.log(name))
+
+
+def _port(listening: socket.socket) -> int:
+    return int(listening.getsockname()[1])
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()
+    return f"tcp://{host}:{port}"
 
 
 def _own_address(endpoint: str) -> str:
