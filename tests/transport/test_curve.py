@@ -177,22 +177,16 @@ def test_who_has_no_key_that_is_known_cannot_be_called(join: Join) -> None:
 
 @pytest.mark.parametrize("secret", [True, False])
 def test_what_is_said_with_keys_cannot_be_overheard_and_without_it_can(book: Book, secret: bool) -> None:
-    def ring(name: str) -> object:
-        return book.ring(name) if secret else None
-
-    book.add("a")
-    book.add("b")
-    a, b, box = ZmqLink("a", CLUSTER, ring=ring("a")), ZmqLink("b", CLUSTER, ring=ring("b")), Box()  # type: ignore[arg-type]
-    a.start(Box())
-    b.start(box)
-    with tapped(int(b.address.rpartition(":")[2])) as tap:
-        a.connect("b", f"tcp://127.0.0.1:{tap.port}")
-        assert a.send("b", tell("a-word-in-confidence"))
-        eventually(lambda: box.tags() == ["a-word-in-confidence"])
-        a.close()
-        b.close()
+    own, box = book.add("b"), Box()
+    link = ZmqLink("a", CLUSTER, ring=book.ring("a") if secret else None)
+    link.start(box)
+    with tapped(int(link.address.rpartition(":")[2])) as tap:
+        keys = (own, book.pairs["a"].public) if secret else ()
+        with Stranger(f"tcp://127.0.0.1:{tap.port}", "b", *keys):
+            eventually(lambda: box.tags() == ["secret"])
         heard = bytes(tap.heard)
-    for said in (b"a-word-in-confidence", b"tucano1", CLUSTER.encode()):
+    link.close()
+    for said in (b"secret", b"tucano1", CLUSTER.encode()):
         assert (said in heard) is not secret
     if secret:
         assert b"CURVE" in heard
