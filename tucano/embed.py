@@ -154,7 +154,7 @@ def _bridge(name: str, cluster: str, listen: str, keys: Path | None, token: str 
     ring: Ring | None = None
     if token is not None:
         from tucano.client.reach import read_token
-        from tucano.keys import joined_ring
+        from tucano.rings import joined_ring
 
         given = read_token(token)
         if given.name != name or given.role != "node":
@@ -162,7 +162,8 @@ def _bridge(name: str, cluster: str, listen: str, keys: Path | None, token: str 
         ring, identity = joined_ring(given), given.cluster
     elif keys is not None:
         from tucano.home import Home
-        from tucano.keys import KeptRing, Keys
+        from tucano.keys import Keys
+        from tucano.rings import KeptRing
 
         home = Home(keys)
         Keys(home).own(name)

@@ -22,7 +22,7 @@ import tucano
 from tucano.actors.kernel import Child, Law, Refused, System, Tree
 from tucano.actors.node import Node
 from tucano.home import Home
-from tucano.keys import ring
+from tucano.rings import ring
 from tucano.transport.security import Ring
 from tucano.transport.zmq_link import ZmqLink
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tucano.home import Home, HomeInUse
-from tucano.keys import KeptRing, Keys, KeysError, ring
+from tucano.keys import Keys, KeysError
+from tucano.rings import KeptRing, ring
 from tucano.token import Token
 from tucano.transport.curve import new_pair
 
