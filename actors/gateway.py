@@ -31,6 +31,7 @@ from tucano.actors.pure import requests, views
 from tucano.actors.pure.mirror import Mirror
 from tucano.actors.pure.pending import Asker, Pending, all_good, the_one
 from tucano.transport.door import Client, Door
+from tucano.transport.security import Guest
 
 ASK = 10.0
 """Seconds that a component has to answer."""
@@ -84,7 +85,7 @@ class Gateway(Actor):
         self._door: Door | None = None
         self._last_event = -1  # at first: only the last one, which nobody follows yet
         self._known = Mirror()
-        self._streams: dict[Asker, float] = {}  # last word of the follower
+        self._streams: dict[Asker, tuple[float, Guest]] = {}  # last word of the follower, and who it is
         self._pending: dict[int, Pending] = {}
         self._numbers = itertools.count(1)
         self._started = self.now()
@@ -108,8 +109,8 @@ class Gateway(Actor):
     def receive(self, message: _Inbox) -> object:
         """Handle one message."""
         match message:
-            case Received(client, frame):
-                self._received(client, frame)
+            case Received(client, frame, guest):
+                self._received(client, frame, guest)
             case Answered(number, result):
                 self._answered(number, result)
             case ReadArtifact(artifact, offset, limit):
@@ -131,7 +132,7 @@ class Gateway(Actor):
                 if isinstance(result, discovery.Happened):  # if not, the record is down, and we shall be told
                     self._happened(result.events)
             case StreamsDue():
-                self._streams = {s: heard for s, heard in self._streams.items() if self.now() - heard < STREAM}
+                self._streams = {s: last for s, last in self._streams.items() if self.now() - last[0] < STREAM}
                 self.after(STREAM / 4, StreamsDue())
             case CollectDue():
                 self._collect()
@@ -144,13 +145,13 @@ class Gateway(Actor):
 
     # Clients.
 
-    def _on_request(self, client: Client, frame: bytes) -> None:
+    def _on_request(self, client: Client, frame: bytes, guest: Guest) -> None:
         """Called in the door's thread."""
-        if not self.ref.tell(Received(client, frame)) and self._door is not None:
+        if not self.ref.tell(Received(client, frame, guest)) and self._door is not None:
             busy = Refused("unavailable", "the controller is too busy: try again in a moment")
             self._door.send(client, requests.answer(0, busy))
 
-    def _received(self, client: Client, frame: bytes) -> None:
+    def _received(self, client: Client, frame: bytes, guest: Guest) -> None:
         identifier, wanted = requests.read(frame)
         asker = Asker(client, identifier)
         if isinstance(wanted, Refused):
@@ -158,15 +159,17 @@ class Gateway(Actor):
             return
         for stream in self._streams:
             if stream.client == client:
-                self._streams[stream] = self.now()
+                self._streams[stream] = self.now(), guest
         try:
-            answer = self._perform(asker, wanted)
+            if objection := operations.objection(wanted, guest):
+                raise Refused("forbidden", objection)
+            answer = self._perform(asker, wanted, guest)
         except Refused as refused:
             answer = refused
         if answer is not None:
             self._answer(asker, answer)
 
-    def _perform(self, asker: Asker, operation: operations.Operation) -> Any:
+    def _perform(self, asker: Asker, operation: operations.Operation, guest: Guest) -> Any:
         """The answer, or None when it comes later."""
         match operation:
             case operations.Ping():
@@ -180,7 +183,8 @@ class Gateway(Actor):
             case operations.Services():
                 return views.services(self._known.services, self._known.instances.values())
             case operations.Show(name):
-                return views.detail(self._known.service(name), self._known.instances.values())
+                shown = views.detail(self._known.service(name), self._known.instances.values())
+                return shown if guest.role == "admin" else views.masked(shown)
             case operations.Artifact(artifact):
                 return {"has": self._store.has(artifact), "next": 0}
             case operations.Upload():
@@ -197,7 +201,7 @@ class Gateway(Actor):
                 self._command(asker, deployer.Undeploy(name))
             case operations.Events(since, follow):
                 if follow:
-                    self._streams[asker] = self.now()
+                    self._streams[asker] = self.now(), guest
                 self._ask(asker, self._record, discovery.Follow(since))
             case operations.Cancel(stream):
                 return {"cancelled": self._streams.pop(Asker(asker.client, stream), None) is not None}
@@ -271,8 +275,12 @@ class Gateway(Actor):
         if not fresh:
             return
         self._last_event = fresh[-1].seq
-        for stream in self._streams:
-            self._send(stream.client, requests.item(stream.id, {"events": fresh}))
+        assert self._door is not None
+        for stream, (_, guest) in list(self._streams.items()):
+            if self._door.admits(guest):
+                self._send(stream.client, requests.item(stream.id, {"events": fresh}))
+            else:
+                del self._streams[stream]
 
     # Artifacts.
 

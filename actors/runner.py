@@ -37,9 +37,6 @@ from tucano.actors.pure.lifecycle import Life
 
 log = logging.getLogger("tucano.runner")
 
-HOST: Final = "127.0.0.1"
-"""Where instances listen: the balancer reaches them on their own machine."""
-
 UPKEEP: Final = 1.0
 """Seconds between two looks at the size of the output."""
 
@@ -57,18 +54,26 @@ class Runner(Actor):
         home: the worker's directory, which holds the instance's record.
         id: the instance.
         supervisor: address of who is told.
+        host: where it listens: an address of this machine at which the balancer reaches it.
 
     """
 
     Inbox = _Inbox
 
-    def __init__(self, home: Path, id: str, supervisor: str = "supervisor") -> None:  # noqa: A002 - its name everywhere
+    def __init__(
+        self,
+        home: Path,
+        id: str,  # noqa: A002 - its name everywhere
+        supervisor: str = "supervisor",
+        host: str = "127.0.0.1",
+    ) -> None:
         super().__init__()
         self._id = id
         self._home = home
         self._records = Records(home)
         self._log = self._records.log(id)
         self._supervisor = self.address(supervisor)
+        self._host = host
         self._found: Record | None = None
         self._unwritten = False
         self._life = Life()
@@ -216,8 +221,8 @@ class Runner(Actor):
         except Refused as refused:
             self._end("failed", f"{self._id} was not started: {refused.detail}")
             return
-        self._update("starting", host=HOST, port=port)
-        own = {"PORT": str(port), "HOST": HOST, "TUCANO_SERVICE": spec.name, "TUCANO_INSTANCE": self._id}
+        self._update("starting", host=self._host, port=port)
+        own = {"PORT": str(port), "HOST": self._host, "TUCANO_SERVICE": spec.name, "TUCANO_INSTANCE": self._id}
         try:
             logs.bound(self._log)
             env = environment(os.environ, **{**spec.run.env, **own})
@@ -295,7 +300,7 @@ class Runner(Actor):
 
     def _target(self) -> Target:
         spec, instance = self._record.order.spec, self._record.instance
-        return Target(instance.host or HOST, instance.port, spec.name, spec.health.http, spec.health.timeout)
+        return Target(instance.host or self._host, instance.port, spec.name, spec.health.http, spec.health.timeout)
 
     def _tell_check(self) -> Callable[[Answer], None]:
         serial = self._serial

@@ -63,6 +63,7 @@ class Supervisor(Actor):
         runners: address of the tree that has the runners.
         collector: address.
         bridge: where other nodes reach this one, for people.
+        host: where services listen.
 
     """
 
@@ -76,6 +77,7 @@ class Supervisor(Actor):
         runners: str = "runners",
         collector: str = "collector",
         bridge: str = "",
+        host: str = "127.0.0.1",
     ) -> None:
         super().__init__()
         self._home = home
@@ -84,6 +86,7 @@ class Supervisor(Actor):
         self._runners = self.address(runners)
         self._collector = self.address(collector)
         self._bridge = bridge
+        self._host = host
         self._records: Records
         self._roster = Roster()
         self._tracked: tuple[tuple[str, int], ...] = ()
@@ -244,7 +247,7 @@ class Supervisor(Actor):
 
     def _start_runner(self, entry: Entry) -> None:
         entry.has_runner = True
-        args = {"home": self._home, "id": entry.id, "supervisor": self.ref.name}
+        args = {"home": self._home, "id": entry.id, "supervisor": self.ref.name, "host": self._host}
         start = StartChild(Child(self._runner(entry.id).name, Runner, args))
         self.pipe(self._runners, start, ASK, lambda result: supervisor.RunnerStarted(entry.id, result))
 

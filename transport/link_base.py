@@ -5,6 +5,7 @@ Decided in `peers`, queued in `outgoing`; a link adds how frames travel, and who
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from abc import ABC, abstractmethod
@@ -68,7 +69,7 @@ class LinkBase(ABC):
             present = self._ways.get(node)
             if self._closed or (present is not None and present.address == address):
                 return
-            ways = self._ways[node] = Ways(address, self._open, present)
+            ways = self._ways[node] = Ways(address, functools.partial(self._open, node), present)
         if present is not None:
             present.close()
         ways[CONTROL].beat()
@@ -101,8 +102,8 @@ class LinkBase(ABC):
         return [PeerInfo(node, way.address, self.connected(node), way.infos()) for node, way in ways]
 
     @abstractmethod
-    def _open(self, address: str, lane: Lane, counts: Counts) -> Outgoing:
-        """Make a way to an address."""
+    def _open(self, node: str, address: str, lane: Lane, counts: Counts) -> Outgoing:
+        """Make a way to a node's address."""
 
     def _leave(self) -> bool:
         """Say goodbye to all; False if that was done before."""
@@ -198,7 +199,7 @@ class LinkBase(ABC):
         address = error.peer.address
         if address in self._notices or len(self._notices) >= _NOTICES or self._closed:
             return
-        notice = self._notices[address] = self._open(address, CONTROL, Counts()), _NOTICE
+        notice = self._notices[address] = self._open(error.peer.node, address, CONTROL, Counts()), _NOTICE
         notice[0].put(Letter(Kind.TAKEN, id=error.peer.incarnation, tag=str(error)))
         notice[0].flush()
 

@@ -80,7 +80,8 @@ class MemoryLink(LinkBase):
                 self._next_beat.cancel()
         self._let_go()
 
-    def _open(self, address: str, lane: Lane, counts: Counts) -> Outgoing:
+    def _open(self, node: str, address: str, lane: Lane, counts: Counts) -> Outgoing:
+        del node
         return _Piped(self._network, self._port, self._identities[lane], address, counts)
 
     def _take(self, identity: bytes, frame: bytes) -> None:

@@ -8,6 +8,7 @@ letters gather, and a thread of their own sends them on, many in a frame, as soo
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import queue
 import threading
@@ -20,7 +21,9 @@ import zmq
 from tucano.transport.link import BEAT, Lane, Receiver
 from tucano.transport.link_base import LinkBase
 from tucano.transport.outgoing import Counts, Outgoing
-from tucano.transport.wire import MAX_FRAME, Peer
+from tucano.transport.secured import Secured
+from tucano.transport.security import Insecure, Ring
+from tucano.transport.wire import MAX_FRAME, BadFrame, Peer
 
 SEND_FRAMES: Final = 64
 """Frames on one lane to one peer that ZeroMQ holds before letters gather in the queue, where they are bounded and seen:
@@ -40,7 +43,7 @@ PATIENCE: Final = 20
 
 
 class _Dealer(Outgoing):
-    """The way to one peer on one lane: a socket of its own."""
+    """The way to one peer on one lane: a socket of its own, which `secure` makes fit for it."""
 
     def __init__(
         self,
@@ -49,12 +52,14 @@ class _Dealer(Outgoing):
         address: str,
         counts: Counts,
         on_turn: Callable[[_Dealer], object],
+        secure: Callable[[zmq.Socket[bytes]], None],
     ) -> None:
         super().__init__(counts)
         self._context = context
         self._identity = identity
         self._address = address
         self._on_turn = on_turn
+        self._secure = secure
         self._is_armed = False  # the sending thread has been told
         self._is_full = False  # ZeroMQ took no more; who waited for room in vain does not wait again
         self._offered_at = -math.inf
@@ -71,8 +76,9 @@ class _Dealer(Outgoing):
         socket.set(zmq.CONNECT_TIMEOUT, 2000)  # a black hole that heals is not waited for as long as TCP would
         socket.set(zmq.HANDSHAKE_IVL, 5000)
         try:
+            self._secure(socket)
             socket.connect(self._address)
-        except zmq.ZMQError:
+        except (zmq.ZMQError, ValueError):
             socket.close()
             raise
         return socket
@@ -128,9 +134,11 @@ class ZmqLink(LinkBase):
         cluster: 16 hexadecimal digits; frames from nodes of other clusters are refused.
         bind: address to receive at; port 0 takes any free one.
         fd: a listening socket to receive at, inherited, which outlives this process; `bind` is then its address.
+        ring: keys, with which every connection is by CURVE; without, nothing leaves this machine.
         now: monotonic seconds.
 
     Raises:
+        Insecure: an address beyond loopback without keys.
         OSError: somebody else receives at that address.
 
     """
@@ -142,6 +150,7 @@ class ZmqLink(LinkBase):
         bind: str = "tcp://127.0.0.1:0",
         *,
         fd: int | None = None,
+        ring: Ring | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
@@ -154,11 +163,15 @@ class ZmqLink(LinkBase):
         self._router.set(zmq.ROUTER_HANDOVER, 1)
         if fd is not None:
             self._router.set(zmq.USE_FD, fd)
+        self._secured = Secured(self._context, ring)
         try:
+            self._secured.serve(self._router, bind)
             self._router.bind(bind)
+        except Insecure:
+            self._close_sockets()
+            raise
         except zmq.ZMQError as error:
-            self._router.close()
-            self._context.term()
+            self._close_sockets()
             raise OSError(error.errno, f"cannot receive at {bind}: {error.strerror}") from error
         address = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         super().__init__(Peer(cluster, node, time.time_ns() // 1_000_000, address), now)
@@ -181,28 +194,45 @@ class ZmqLink(LinkBase):
             if thread.is_alive():
                 thread.join()
         self._let_go()
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
         self._router.close()
+        self._secured.close()
         self._context.term()
 
-    def _open(self, address: str, lane: Lane, counts: Counts) -> Outgoing:
-        return _Dealer(self._context, self._identities[lane], address, counts, self._stuck.put)
+    def _open(self, node: str, address: str, lane: Lane, counts: Counts) -> Outgoing:
+        secure = functools.partial(self._secured.dial, node=node, address=address)
+        return _Dealer(self._context, self._identities[lane], address, counts, self._stuck.put, secure)
 
     def _push(self) -> None:
         """Send on what ZeroMQ did not take, until closed."""
         while (way := self._stuck.get()) is not None:
             way.push()
 
+    def _tick(self) -> None:
+        """See `LinkBase`; nothing more is said to whose key is void."""
+        with self._lock:
+            void = [self._ways.pop(node) for node in list(self._ways) if self._secured.is_void(node)]
+        for ways in void:
+            ways.close()
+        super()._tick()
+
     def _run(self) -> None:
         """Receive until closed; beat and look for silent peers in between."""
-        receive, now = self._router.recv, self._now
+        take, now = self._secured.take, self._now
         ticked = now()
         while not self._closed:
             with contextlib.suppress(zmq.Again):  # nothing has come for `RCVTIMEO`
-                identity, frame = receive(), receive()
-                if self._router.get(zmq.RCVMORE):
-                    self._refuse(f"{1 + len(self._router.recv_multipart())} parts instead of one")
+                try:
+                    parts = take(self._router)
+                except BadFrame as error:
+                    self._refuse(error)
+                    continue
+                if len(parts) == 2:
+                    self._arrived(*parts)
                 else:
-                    self._arrived(identity, frame)
+                    self._refuse(f"{len(parts) - 1} parts instead of one")
             if now() - ticked >= BEAT:
                 self._tick()
                 ticked = now()

@@ -13,11 +13,14 @@ from tucano.actors.kernel import ActorInfo, Child, Lifecycle, Ref, Refused, Syst
 from tucano.transport.wire import NODE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pykka
 
+    from tucano.transport.security import Ring
     from tucano.transport.zmq_link import ZmqLink
 
-_LISTEN = re.compile(r"^(127\.0\.0\.1|localhost):([0-9]{1,5})\Z")
+_LISTEN = re.compile(r"^([0-9A-Za-z.-]{1,80}):([0-9]{1,5})\Z")
 
 
 class Node:
@@ -28,13 +31,19 @@ class Node:
     Args:
         name: the node's name, unique among those that it meets: a-z, 0-9, `-` and `.`.
         children: what the root tree starts; `spawn` adds more.
-        listen: `127.0.0.1:PORT` to be reached at, with port 0 for any free one; None for a node on its own.
-        cluster: any text; only nodes of the same one talk to each other.
+        listen: `HOST:PORT` to be reached at, with port 0 for any free one; None for a node on its own. A host beyond
+            loopback needs keys.
+        cluster: any text; only nodes of the same one talk to each other. With a token, the cluster is the token's.
+        keys: a home with keys (`tucano init --home DIR`): this node's are made there when they are missing, and only
+            its nodes are talked to.
+        token: instead, what `tucano key add NAME --role node` printed, or the file that holds it: this node is NAME,
+            and talks to the node `controller` of that home.
         tree: further arguments of the root `Tree`: `strategy`, `law`.
 
     Raises:
         Refused: a child crashed more often than the law allows; what has started is stopped again.
-        ValueError: a name or an address that cannot be.
+        ValueError: a name or an address that cannot be, or (`Insecure`) that needs keys.
+        KeysError, BadKeys: the keys or the token cannot be used.
         OSError: the port is taken.
         Refused: a child's start crashed until the tree gave up.
         TimedOut: the children are not up in 30 seconds.
@@ -48,12 +57,14 @@ class Node:
         *,
         listen: str | None = None,
         cluster: str = "embedded",
+        keys: Path | None = None,
+        token: str | Path | None = None,
         **tree: Any,
     ) -> None:
         if not NODE.match(name):
             raise ValueError(f"a node's name is of a-z, 0-9, - and ., at most 63 characters; not {name!r}")
         self.name = name
-        self._link: ZmqLink | None = None if listen is None else _bridge(name, cluster, listen)
+        self._link: ZmqLink | None = None if listen is None else _bridge(name, cluster, listen, keys, token)
         self._system = System(name, link=self._link)
         try:
             self._system.run(children, **tree)
@@ -150,10 +161,28 @@ class Node:
         return self._system.stop(timeout)
 
 
-def _bridge(name: str, cluster: str, listen: str) -> ZmqLink:
+def _bridge(name: str, cluster: str, listen: str, keys: Path | None, token: str | Path | None) -> ZmqLink:
     from tucano.transport.zmq_link import ZmqLink
 
     found = _LISTEN.match(listen)
     if found is None or int(found[2]) > 65_535:
-        raise ValueError(f"listen={listen!r} must be 127.0.0.1:PORT: other machines need keys, which are not yet here")
-    return ZmqLink(name, hashlib.sha256(cluster.encode()).hexdigest()[:16], f"tcp://127.0.0.1:{found[2]}")
+        raise ValueError(f"listen={listen!r} must be HOST:PORT, such as 127.0.0.1:0")
+    identity = hashlib.sha256(cluster.encode()).hexdigest()[:16]
+    ring: Ring | None = None
+    if token is not None:
+        from tucano.client.reach import read_token
+        from tucano.rings import joined_ring
+
+        given = read_token(token)
+        if given.name != name or given.role != "node":
+            raise ValueError(f"the token is for the {given.role} {given.name}, not for a node called {name}")
+        ring, identity = joined_ring(given), given.cluster
+    elif keys is not None:
+        from tucano.home import Home
+        from tucano.keys import Keys
+        from tucano.rings import KeptRing
+
+        home = Home(keys)
+        Keys(home).own(name)
+        ring, identity = KeptRing(Keys(home), name), home.identity()
+    return ZmqLink(name, identity, f"tcp://{found[1]}:{found[2]}", ring=ring)

@@ -6,6 +6,7 @@ from typing import Any
 
 from tucano.actors.kernel import Message
 from tucano.transport.link import BULK
+from tucano.transport.security import Guest
 
 
 class ReadArtifact(Message, frozen=True):
@@ -19,10 +20,11 @@ class ReadArtifact(Message, frozen=True):
 
 
 class Received(Message, frozen=True):
-    """A client's frame, unread, and whom to answer."""
+    """A client's frame, unread, whom to answer, and whose it is."""
 
     client: tuple[bytes, ...]
     frame: bytes
+    guest: Guest
 
 
 class Answered(Message, frozen=True):

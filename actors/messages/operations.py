@@ -6,7 +6,7 @@ A request names an operation by its class's name in lower case; its arguments ar
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from tucano.actors.messages.model import (
     Spec,
     TraceId,
 )
+from tucano.transport.security import Guest, Role
 
 MAX_ARTIFACT = 256 * 1024 * 1024
 """Bytes of a packed directory, at most."""
@@ -29,34 +30,54 @@ CHUNK = 512 * 1024
 """Bytes of one upload, at most."""
 
 
+ADMINS: frozenset[Role] = frozenset(("admin",))
+READERS: frozenset[Role] = frozenset(("admin", "reader"))
+ALL: frozenset[Role] = frozenset(("admin", "reader", "node"))
+"""Who may ask: those who change things, those who look as well, or nodes, too, who look for themselves."""
+
+
 class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all operations."""
+    """Base of all operations; unless one says otherwise, only administrators may ask for it."""
+
+    ROLES: ClassVar[frozenset[Role]] = ADMINS
 
 
 class Ping(Operation, frozen=True, forbid_unknown_fields=True):
     """Nothing but an answer; keeps a follower's stream alive."""
 
+    ROLES = ALL
+
 
 class Status(Operation, frozen=True, forbid_unknown_fields=True):
     """The cluster at a glance."""
+
+    ROLES = READERS
 
 
 class Nodes(Operation, frozen=True, forbid_unknown_fields=True):
     """Controller, balancers and workers."""
 
+    ROLES = ALL
+
 
 class Services(Operation, frozen=True, forbid_unknown_fields=True):
     """All services, a line each."""
 
+    ROLES = READERS
+
 
 class Show(Operation, frozen=True, forbid_unknown_fields=True):
     """One service with its instances."""
+
+    ROLES = READERS
 
     name: str
 
 
 class Artifact(Operation, frozen=True, forbid_unknown_fields=True):
     """Whether the cluster has a packed directory already, and how much of it."""
+
+    ROLES = READERS
 
     artifact: Sha256
 
@@ -100,6 +121,8 @@ class Undeploy(Operation, frozen=True, forbid_unknown_fields=True):
 class Events(Operation, frozen=True, forbid_unknown_fields=True):
     """What happened after event `since` (negative: the last so many); with `follow`, what happens from now on too."""
 
+    ROLES = READERS
+
     since: int = -50
     follow: bool = False
 
@@ -107,11 +130,15 @@ class Events(Operation, frozen=True, forbid_unknown_fields=True):
 class Cancel(Operation, frozen=True, forbid_unknown_fields=True):
     """End the stream that the request `id` began."""
 
+    ROLES = READERS
+
     id: int
 
 
 class Logs(Operation, frozen=True, forbid_unknown_fields=True):
     """A piece of an instance's output, or with `build` of its build's; a negative offset counts from the end."""
+
+    ROLES = READERS
 
     id: str
     offset: int = -65_536
@@ -122,11 +149,15 @@ class Logs(Operation, frozen=True, forbid_unknown_fields=True):
 class Ps(Operation, frozen=True, forbid_unknown_fields=True):
     """The actors of one node, or of all."""
 
+    ROLES = READERS
+
     node: Name | None = None
 
 
 class Trace(Operation, frozen=True, forbid_unknown_fields=True):
     """What was said between all actors in one conversation, such as the one that a command began."""
+
+    ROLES = READERS
 
     id: TraceId
 
@@ -134,9 +165,13 @@ class Trace(Operation, frozen=True, forbid_unknown_fields=True):
 class Traces(Operation, frozen=True, forbid_unknown_fields=True):
     """The conversations that the nodes remember."""
 
+    ROLES = READERS
+
 
 class Traffic(Operation, frozen=True, forbid_unknown_fields=True):
     """Requests by service, as the balancers count them."""
+
+    ROLES = READERS
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -157,6 +192,19 @@ _IN_WORDS = {
     SHA256_PATTERN: "a SHA-256 in 64 lower-case hexadecimal digits",
     PATH_PATTERN: "a path that begins with / and has no spaces",
 }
+
+
+def objection(operation: Operation, guest: Guest) -> str:
+    """Why somebody may not ask for this, with what to do about it; empty if they may."""
+    if guest.revoked:
+        return f"the key of {guest.name} has been revoked: ask for a new token (`tucano key add NAME --role ROLE`)"
+    if guest.role in operation.ROLES:
+        return ""
+    op, wanted = type(operation).__name__.lower(), " or ".join(sorted(operation.ROLES))
+    return (
+        f"{op} needs the role {wanted}, and the key of {guest.name} has the role {guest.role}: ask for a token of that"
+        f" role (`tucano key add NAME --role {min(operation.ROLES)}` where the controller runs)"
+    )
 
 
 class BadRequest(ValueError):

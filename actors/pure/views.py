@@ -62,6 +62,12 @@ def detail(service: Service, instances: Iterable[Instance]) -> dict[str, Any]:
     }
 
 
+def masked(shown: dict[str, Any]) -> dict[str, Any]:
+    """A service as `detail` has it, without the values of its environment, which may be secret."""
+    run = shown["spec"]["run"]
+    return {**shown, "spec": {**shown["spec"], "run": {**run, "env": dict.fromkeys(run["env"], "***")}}}
+
+
 def nodes(
     workers: Iterable[Worker],
     instances: Iterable[Instance],

@@ -27,6 +27,8 @@ from tucano.actors.messages.model import TraceId
 from tucano.actors.messages.node import Actors, ReadTrace, ReadTraces, Traced, Traces
 from tucano.actors.messages.worker_mgr import AllMetrics
 from tucano.testing import Probe
+from tucano.transport.curve import dial
+from tucano.transport.security import Pair, Ring
 from tucano.transport.zmq_door import ZmqDoor
 
 Start = Callable[..., System]
@@ -35,11 +37,13 @@ Start = Callable[..., System]
 class Client:
     """A client in plain pyzmq."""
 
-    def __init__(self, address: str, kind: int = zmq.DEALER) -> None:
+    def __init__(self, address: str, kind: int = zmq.DEALER, own: Pair | None = None, server: str = "") -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket = self.context.socket(kind)
         self.socket.setsockopt(zmq.RCVTIMEO, 20_000)
         self.socket.setsockopt(zmq.LINGER, 0)
+        if own is not None:
+            dial(self.socket, own, server)
         self.socket.connect(address)
 
     def send(self, op: str, identifier: int = 1, **args: Any) -> None:
@@ -62,16 +66,13 @@ class Client:
 class Desk:
     """A gateway, its neighbours, and its clients."""
 
-    def __init__(self, node: Start, path: Path, port: int) -> None:
+    def __init__(self, node: Start, path: Path, port: int, ring: Ring | None = None) -> None:
         self.deployer = Probe(lambda message: Accepted("hello", 7))
         manager = Probe(lambda message: AllMetrics(()))
         address = f"tcp://127.0.0.1:{port}"
         about = {"node": "controller", "since": 0.0, "cluster": "c", "version": "v", "http_port": 1, "zmq_port": port}
-        gateway = Child(
-            "gateway",
-            Gateway,
-            {"make_door": partial(ZmqDoor, address), "artifacts": partial(Store, path / "artifacts"), "about": about},
-        )
+        args = {"make_door": partial(ZmqDoor, address, ring=ring), "artifacts": partial(Store, path / "artifacts")}
+        gateway = Child("gateway", Gateway, {**args, "about": about})
         self.talk: list[Span] = []
         teller = Probe(self._tell)
         self.node = node(
@@ -91,18 +92,21 @@ class Desk:
             case _:
                 return Actors("controller", 1, (), (Lifecycle(1, 2.0, "actor_crashed", "gateway", "why"),), 3)
 
-    def client(self, kind: int = zmq.DEALER) -> Client:
-        made = Client(self.address, kind)
+    def client(self, kind: int = zmq.DEALER, own: Pair | None = None, server: str = "") -> Client:
+        made = Client(self.address, kind, own, server)
         self.clients.append(made)
         return made
 
 
-@pytest.fixture
-def desk(node: Start, tmp_path: Path) -> Iterator[Desk]:
+def free_port() -> int:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with context, context.socket(zmq.ROUTER) as probe:
-        port = probe.bind_to_random_port("tcp://127.0.0.1")
-    made = Desk(node, tmp_path, port)
+        return probe.bind_to_random_port("tcp://127.0.0.1")
+
+
+@pytest.fixture
+def desk(node: Start, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(node, tmp_path, free_port())
     yield made
     for client in made.clients:
         client.close()

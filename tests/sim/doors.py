@@ -11,6 +11,7 @@ import msgpack
 from tucano.actors.proxy import Service, ServiceStats
 from tucano.testing.runtime import Turns
 from tucano.transport.door import Client
+from tucano.transport.security import LOCAL, Guest
 
 HERE: Client = (b"client",)
 
@@ -35,9 +36,9 @@ class Door:
 
     def __init__(self, street: Street) -> None:
         self._street = street
-        self.on_request: Callable[[Client, bytes], None]
+        self.on_request: Callable[[Client, bytes, Guest], None]
 
-    def start(self, on_request: Callable[[Client, bytes], None]) -> None:
+    def start(self, on_request: Callable[[Client, bytes, Guest], None]) -> None:
         """See `transport.door.Door`."""
         self.on_request = on_request
         self._street.door = self
@@ -46,6 +47,10 @@ class Door:
         """See `transport.door.Door`."""
         answer = msgpack.unpackb(frame)
         self._street.answers[answer["id"]] = answer
+
+    def admits(self, guest: Guest) -> bool:
+        """See `transport.door.Door`."""
+        return not guest.revoked
 
     def close(self) -> None:
         """See `transport.door.Door`."""
@@ -72,7 +77,7 @@ class Street:
         door, number = self.door, next(self._numbers)
         if door is None:
             return Answer(None, "unavailable")
-        door.on_request(HERE, msgpack.packb({"v": 1, "id": number, "op": op, "args": args}))
+        door.on_request(HERE, msgpack.packb({"v": 1, "id": number, "op": op, "args": args}), LOCAL)
         self._turns.run(self._turns.now() + WITHIN, lambda: number in self.answers or self.door is not door)
         answer = self.answers.pop(number, None)
         if answer is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -27,6 +28,9 @@ TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.1, help="Second
 FAILED = 1
 NO_CLUSTER = 3
 
+token_file: Path | None = None
+"""Where the token is by which a cluster on another machine is reached; set by `--token-file`."""
+
 debug = False
 """Whether errors come with a traceback; set by `--debug`."""
 
@@ -49,11 +53,18 @@ def client(home: Path | None) -> Client:
 
     Raises:
         NoCluster: none runs there.
+        BadKeys: the token or the keys cannot be used.
 
     """
     from tucano.client import connect
 
-    return connect(home)
+    given = token()
+    return connect(home) if given is None else connect(token=given)
+
+
+def token() -> str | Path | None:
+    """The token by which a cluster on another machine is meant, if one is: its file, or its text."""
+    return token_file or os.environ.get("TUCANO_TOKEN") or None
 
 
 def paint(text: str) -> str:
@@ -89,14 +100,19 @@ def complain(error: Exception) -> int:
     from tucano.actors.disk.artifact_tree import ArtifactError
     from tucano.client.failures import ClientError, NoCluster
     from tucano.home import HomeInUse
+    from tucano.keys import KeysError
+    from tucano.listening import CannotListen
     from tucano.spec import SpecError
+    from tucano.transport.security import Insecure
 
     text = str(error)
     if isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     elif isinstance(error, UnicodeEncodeError):
         text = f"an argument is not valid UTF-8: {error.object!r}"
-    elif not isinstance(error, ClientError | SpecError | ArtifactError | HomeInUse):
+    elif not isinstance(
+        error, ClientError | SpecError | ArtifactError | HomeInUse | KeysError | CannotListen | Insecure
+    ):
         text = (
             f"a fault in Tucano: {type(error).__name__}: {error}\nRun it again with `tucano --debug ...` to see where."
         )
@@ -110,6 +126,11 @@ def fail(text: str) -> None:
 
     head = "\033[31mError:\033[0m" if colourful(sys.stderr) else "Error:"
     print(f"{head} {clean(text).rstrip()}", file=sys.stderr, flush=True)
+
+
+def say(text: str, *, aside: bool) -> None:
+    """Print a line for people; beside the point when standard output belongs to programs."""
+    print(text, file=sys.stderr if aside else sys.stdout, flush=True)
 
 
 class Teller:

@@ -167,5 +167,5 @@ def _outcome(cluster: Client, accepted: Accepted, state: str, detail: str = "") 
 
 def _url(cluster: Client, name: str) -> str:
     """How users reach a service, as a command to try."""
-    running = cluster.home.running()
-    return f"curl -H 'Host: {name}' http://127.0.0.1:{running.http_port}/" if running else name
+    found = cluster.status()
+    return f"curl -H 'Host: {name}' http://{found.host}:{found.http_port}/"

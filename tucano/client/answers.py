@@ -58,6 +58,7 @@ class StatusInfo(msgspec.Struct, frozen=True):
         uptime: seconds since the controller started.
         services: how many.
         nodes: its processes.
+        host: where it listens.
 
     """
 
@@ -68,6 +69,7 @@ class StatusInfo(msgspec.Struct, frozen=True):
     uptime: float = 0.0
     services: int = 0
     nodes: list[NodeInfo] = []
+    host: str = "127.0.0.1"
 
 
 class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,23 +32,36 @@ from tucano.client.connection import Connection
 from tucano.client.failures import ClusterError, DeployFailed
 from tucano.client.follower import Follower
 from tucano.client.insight import Conversation, ConversationInfo, NodeActors
+from tucano.client.reach import read_token, token_of_environment
 from tucano.home import Home
 
 
-def connect(home: Path | None = None, address: str | None = None, timeout: float = 10.0) -> Client:
-    """A client of a cluster on this machine.
+def connect(
+    home: Path | None = None,
+    address: str | None = None,
+    timeout: float = 10.0,
+    *,
+    token: str | Path | None = None,
+) -> Client:
+    """A client of a cluster, on this machine or, with a token, on another.
 
     Args:
-        home: of the cluster; the default home if None.
-        address: of a gateway, such as `tcp://127.0.0.1:4100`, instead of a home.
+        home: of the cluster, or that was logged in to one; without this, an address and a token, `TUCANO_TOKEN_FILE`
+            (a file) and `TUCANO_TOKEN` are looked for in the environment, then the default home.
+        address: of a gateway on this machine that wants no keys, such as `tcp://127.0.0.1:4100`, instead of a home.
         timeout: seconds that a request may take.
+        token: that `tucano key add` printed, or the file that holds it, instead of a home.
 
     Raises:
         NoCluster: none runs there.
+        BadKeys: the token, or the keys of the home, cannot be used.
 
     """
-    client = Client(Home(home) if home else Home.default(), address, timeout)
-    client.address()
+    found = read_token(token) if token is not None else None
+    if found is None and home is None and address is None:
+        found = token_of_environment()
+    client = Client(Home(home) if home else Home.default(), address, timeout, found)
+    client.reach()
     return client
 
 
@@ -134,7 +147,7 @@ class Client(Connection):
             last: how many of the past to begin with.
 
         """
-        with Follower(self.address, last) as follower:
+        with Follower(self.reach, last) as follower:
             while True:
                 if event := follower.next(1.0):
                     yield event

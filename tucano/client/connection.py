@@ -8,9 +8,12 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from tucano.client.channel import Channel, Fault, Lost
-from tucano.client.failures import ClusterError, not_running
+from tucano.client.channel import Channel, Denied, Fault, Lost
+from tucano.client.failures import ClusterError
+from tucano.client.reach import Reach, by_home, by_token
 from tucano.home import Home
+from tucano.token import Token
+from tucano.transport.security import Insecure
 
 T = TypeVar("T")
 
@@ -30,14 +33,17 @@ class Connection:
         home: of the cluster.
         address: of its gateway, if it is not to be read from the home.
         timeout: seconds that a request may take.
+        token: how to reach it, if that is not to be read from the home.
 
     """
 
-    def __init__(self, home: Home, address: str | None = None, timeout: float = 10.0) -> None:
+    def __init__(
+        self, home: Home, address: str | None = None, timeout: float = 10.0, token: Token | None = None
+    ) -> None:
         self.home = home
         self.timeout = timeout
-        self._fixed = address
-        self._channel = Channel(self.address)
+        self._fixed = by_token(token) if token is not None else Reach(address) if address is not None else None
+        self._channel = Channel(self.reach)
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -51,19 +57,19 @@ class Connection:
         with self._lock:
             self._channel.close()
 
-    def address(self) -> str:
-        """The gateway's endpoint.
+    def reach(self) -> Reach:
+        """How the gateway is reached.
 
         Raises:
             NoCluster: no cluster runs from the home.
+            BadKeys: the keys of the home cannot be used.
 
         """
-        if self._fixed is not None:
-            return self._fixed
-        running = self.home.running()
-        if running is None:
-            raise not_running(self.home)
-        return f"tcp://127.0.0.1:{running.zmq_port}"
+        return by_home(self.home) if self._fixed is None else self._fixed
+
+    def address(self) -> str:
+        """The gateway's endpoint; raises as `reach`."""
+        return self.reach().address
 
     def ask(self, op: str, args: dict[str, Any], kind: type[T], timeout: float | None = None) -> T:
         """One operation of the wire, by its name.
@@ -86,6 +92,8 @@ class Connection:
                 with self._lock:
                     answer = self._channel.request(op, args, max(0.0, deadline - time.monotonic()))
                 fault = answer.error
+            except (Denied, Insecure) as denied:
+                raise ClusterError("forbidden", f"{self.address()}: {denied}") from denied
             except Lost as lost:
                 if lost.sent and not lost.late and op not in REPEATABLE:
                     raise ClusterError(

@@ -89,8 +89,8 @@ def status(home: str, pid: int, found: StatusInfo, now: float) -> str:
         ("cluster", f"{found.cluster or '?'}, Tucano {found.version or '?'}"),
         ("home", home),
         ("process", f"{pid}, up {age(found.uptime)}" if found.uptime else f"{pid}, the controller does not answer"),
-        ("users", f"http://127.0.0.1:{found.http_port}"),
-        ("admin", f"tcp://127.0.0.1:{found.zmq_port}"),
+        ("users", f"http://{found.host}:{found.http_port}"),
+        ("admin", f"tcp://{found.host}:{found.zmq_port}"),
         ("services", str(found.services)),
     ]
     return "\n".join(f"{name:<10}{text}" for name, text in head) + "\n\n" + nodes(found.nodes, now)
