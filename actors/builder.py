@@ -1,9 +1,8 @@
 """The worker's builder: fetches an artifact, unpacks it and runs the build script, once for all who want the same.
 
 A build is a job that passes through `queued -> fetching -> unpacking -> running`, and has one thing at a time that it
-waits for: pieces of the artifact, the thread that unpacks, or the script. Which pieces to ask for, and how many ahead,
-is `transfer`'s to say; a fetch that broke off goes on where it ended, in the next process too. Where things lie is
-`workspace`'s to say.
+waits for: the artifact, the thread that unpacks, or the script. How the artifact comes is `fetch`'s to say, where all
+lies is `workspace`'s.
 """
 
 from __future__ import annotations
@@ -18,29 +17,20 @@ from pathlib import Path
 from typing import Any, Final, assert_never
 
 from tucano.actors.disk import artifact, logs, workspace
-from tucano.actors.disk.download import BadArtifact, Download
+from tucano.actors.disk.download import BadArtifact
+from tucano.actors.fetch import Fetch
 from tucano.actors.kernel import Actor, Refused, Reply
-from tucano.actors.messages import builder, gateway
+from tucano.actors.messages import builder
 from tucano.actors.proc.exits import EXITS
 from tucano.actors.proc.process import Process, environment, in_words, spawn
-from tucano.actors.pure.transfer import Transfer
 
 log = logging.getLogger("tucano.builder")
 
 PIECE_TIMEOUT: Final = 10.0
 """Seconds that a piece may take."""
 
-PATIENCE: Final = 60.0
-"""Seconds without a piece after which a fetch has failed; and for an artifact that the controller says it has not:"""
-
-UNKNOWN_PATIENCE: Final = 5.0
-"""because the controller may just be starting."""
-
 RETRY: Final = 0.3
 """Seconds before pieces are asked for again."""
-
-TELL: Final = 1.0
-"""Seconds between two words on how an artifact comes."""
 
 MAX_OUTPUT: Final = 64 << 20
 """Bytes that a build may print."""
@@ -58,10 +48,8 @@ class _Job:
         self.makes = [make]
         self.waiting: list[Reply] = []
         self.running = False  # past the queue
-        self.download: Download | None = None
-        self.transfer: Transfer | None = None
-        self.last_piece = 0.0
-        self.tell_at = 0.0
+        self.fetch: Fetch | None = None
+        self.has_all = False  # of the artifact
         self.ends_at = 0.0
         self.process: Process | None = None
         self.is_abandoned = False
@@ -185,73 +173,58 @@ class Builder(Actor):
     def _begin(self, job: _Job) -> None:
         self._places.clear(job.key, self.fresh_id(), keep_archive=True)
         self._clean()
-        job.download = Download(job.make.artifact, job.make.size, self._places.archive(job.key))
-        job.transfer = Transfer(job.make.size, job.download.at)
-        job.last_piece = self.now()
-        job.tell_at = self.now() + TELL
+        job.fetch = Fetch(job.make, self._places.archive(job.key), self.now())
+        job.has_all = False
         self._fetch(job)
 
     def _fetch(self, job: _Job) -> None:
         """Ask for as many pieces as may be on their way."""
-        if job.transfer is None:
-            return  # all is here
-        if job.transfer.is_complete:
-            job.transfer = None
-            done = self.noting(builder.Unpacked)
-            thread = threading.Thread(target=self._unpack, args=(job, done), name="tucano-unpack", daemon=True)
-            thread.start()
+        if job.fetch is None or job.has_all:
             return
-        for offset, length in job.transfer.ask(self.now()):
-            into = functools.partial(builder.Fetched, job.key, offset)
-            wanted = gateway.ReadArtifact(job.make.artifact, offset, length)
+        if job.fetch.is_complete:
+            job.has_all = True
+            args = (job.key, job.fetch, self.noting(builder.Unpacked))
+            threading.Thread(target=self._unpack, args=args, name="tucano-unpack", daemon=True).start()
+            return
+        for wanted in job.fetch.ask(self.now()):
+            into = functools.partial(builder.Fetched, job.key, wanted.offset)
             self.pipe(self._gateway, wanted, PIECE_TIMEOUT, into)
 
     def _fetched(self, job: _Job, offset: int, result: Any) -> None:
-        transfer, download = job.transfer, job.download
-        if transfer is None or download is None:
-            return  # asked for twice, and all is here
+        fetch = job.fetch
+        if fetch is None or job.has_all:
+            return  # it was asked for twice
         if isinstance(result, Refused):
-            transfer.missed(offset)
-            patience = UNKNOWN_PATIENCE if result.code == "not_found" else PATIENCE
-            if self.now() - job.last_piece > patience:
+            if fetch.missed(offset, result, self.now()):
+                self.after(RETRY, builder.FetchDue(job.key))
+            else:
                 text = f"its artifact could not be fetched from the controller: {result}"
                 self._fail(job, text, keep_archive=result.code != "not_found")
-            else:
-                self.after(RETRY, builder.FetchDue(job.key))
             return
-        try:
-            download.add(transfer.came(offset, result, self.now()))
-        except (ValueError, TypeError) as error:
-            raise BadArtifact("the controller sent something that is not its artifact: deploy it again") from error
-        job.last_piece = self.now()
-        self._tell_progress(job, transfer)
+        fetch.came(offset, result, self.now())
+        done = fetch.progress(self.now())
+        for make in job.makes:
+            if done is not None and make.progress is not None:
+                make.progress.tell(builder.Fetching(make.about, done, make.size))
         self._fetch(job)
 
-    def _tell_progress(self, job: _Job, transfer: Transfer) -> None:
-        if self.now() >= job.tell_at:
-            job.tell_at = self.now() + TELL
-            for make in job.makes:
-                if make.progress is not None:
-                    make.progress.tell(builder.Fetching(make.about, transfer.done, transfer.size))
-
-    def _unpack(self, job: _Job, done: Callable[..., None]) -> None:
+    def _unpack(self, key: str, fetch: Fetch, done: Callable[..., None]) -> None:
         """Run in a thread of its own: a large artifact takes seconds."""
-        archive = self._places.archive(job.key)
+        archive = self._places.archive(key)
         try:
-            assert job.download is not None
-            job.download.check()
-            artifact.unpack(archive, self._places.directory(job.key))
+            fetch.check()
+            artifact.unpack(archive, self._places.directory(key))
             archive.unlink()
         except BadArtifact as error:
-            done(job.key, str(error), True)
+            done(key, str(error), True)
         except (artifact.ArtifactError, OSError) as error:
-            done(job.key, str(error) or repr(error))
+            done(key, str(error) or repr(error))
         else:
-            done(job.key)
+            done(key)
 
     def _unpacked(self, job: _Job, error: str, damaged: bool) -> None:
-        if damaged and job.download is not None and job.download.at:
-            self._begin(job)  # what an earlier attempt left was damaged: all anew
+        if damaged and job.fetch is not None and job.fetch.went_on:
+            self._begin(job)  # what an earlier fetch had left was damaged: all anew
             return
         if error:
             self._fail(job, error)

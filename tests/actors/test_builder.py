@@ -14,6 +14,7 @@ from tests.actors import worker_kit
 from tests.actors.worker_kit import FAST, Shelf, busy_threads, strays
 from tests.helpers import eventually
 from tucano.actors import builder as builder_module
+from tucano.actors import fetch
 from tucano.actors.builder import Builder
 from tucano.actors.disk import workspace
 from tucano.actors.disk.artifact import Artifact
@@ -202,8 +203,8 @@ def test_fetching_goes_on_when_the_controller_is_back(bench: Bench) -> None:
 def test_a_controller_that_stays_away_or_has_no_such_artifact_is_not_waited_for_without_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(builder_module, "PATIENCE", 0.1)
-    monkeypatch.setattr(builder_module, "UNKNOWN_PATIENCE", 0.1)
+    monkeypatch.setattr(fetch, "PATIENCE", 0.1)
+    monkeypatch.setattr(fetch, "UNKNOWN_PATIENCE", 0.1)
     assert "no such artifact" in bench.fails(Artifact("0" * 64, 100, 1))
     bench.deaf.set()
     assert "its artifact could not be fetched from the controller: as told" in bench.fails(bench.pack())
@@ -230,7 +231,7 @@ def test_a_fetch_that_broke_off_goes_on_where_it_ended(bench: Bench) -> None:
 
 
 def test_a_fetch_that_failed_leaves_what_it_has_to_the_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(fetch, "PATIENCE", 0.1)
     artifact = bench.pack(big=os.urandom(5 * PIECE))
     bench.archive(artifact).write_bytes((bench.shelf / artifact.sha256).read_bytes()[:PIECE])
     bench.deaf.set()
@@ -249,7 +250,7 @@ def test_what_an_earlier_fetch_left_damaged_is_fetched_anew(bench: Bench) -> Non
 
 
 def test_who_asked_is_told_how_a_large_artifact_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder_module, "TELL", 0.0)
+    monkeypatch.setattr(fetch, "TELL", 0.0)
     artifact = bench.pack(big=os.urandom(3 * PIECE))
     told: list[Any] = []
     teller = bench.system.spawn(Child("teller", Hears, {"told": told}))
