@@ -52,8 +52,9 @@ for _panel, _command in _COMMANDS:
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show where in Tucano an error arose.")] = False,
+    home: common.HomeOption = None,
 ) -> None:
-    common.debug = debug
+    common.debug, common.home_before = debug, home
 
 
 def main() -> None:

@@ -39,7 +39,8 @@ def up(
     the = the_home(home)
     running = the.running()
     if running is not None:
-        fail(f"a cluster runs from {the.path} already{_where(running)}: use it, or stop it with `tucano down`")
+        stop = f"tucano down{the.option}"
+        fail(f"a cluster runs from {the.path} already{_where(running)}: use it, or stop it with `{stop}`")
         raise typer.Exit(FAILED)
     if detach:
         _up_detached(the, workers, port, zmq_port, json)
@@ -145,11 +146,11 @@ def _up_is(the: Home, running: Running, json: bool, *, foreground: bool) -> None
         return
     from tucano import render
 
-    how = "stop it with Ctrl-C" if foreground else "stop it with `tucano down`"
+    how = "stop it with Ctrl-C" if foreground else f"stop it with `tucano down{the.option}`"
     print(f"{mark(True)} {render.plural(running.workers, 'worker')} ready; {how}")
     print(f"  users     http://127.0.0.1:{running.http_port}  (the Host header names the service)")
     print(f"  admin     tcp://127.0.0.1:{running.zmq_port}")
-    print(f"  go on     tucano deploy DIR{_home_option(the)}", flush=True)
+    print(f"  go on     tucano deploy DIR{the.option}", flush=True)
 
 
 def _ask(the: Home, running: Running) -> StatusInfo:
@@ -203,15 +204,6 @@ def _purge(the: Home) -> None:
 def _where(running: Running) -> str:
     """Its ports, in passing."""
     return f" (pid {running.pid}, users http://127.0.0.1:{running.http_port}, admin tcp://127.0.0.1:{running.zmq_port})"
-
-
-def _home_option(the: Home) -> str:
-    """What the next command needs to find this home."""
-    import shlex
-
-    from tucano.home import Home
-
-    return "" if the.path == Home.default().path else f" --home {shlex.quote(str(the.path))}"
 
 
 def _tell_alive(left: list[Left]) -> None:
