@@ -95,7 +95,7 @@ def nodes(
 
     shown = [node(about["node"], "controller", "ready", controller_pid, about["since"], None, None)]
     shown += [
-        node(w.name, w.role, w.state, w.pid, w.since, w.cpus, w.memory)
+        node(w.name, w.role, w.state, w.pid, w.since, w.cpus, w.memory or None)
         for w in sorted(workers, key=lambda w: (w.role, w.name))
     ]
     return {"nodes": shown}

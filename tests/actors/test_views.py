@@ -34,9 +34,9 @@ def test_no_balancer_is_no_traffic() -> None:
 def test_what_was_not_measured_is_null_and_not_zero() -> None:
     about = {"node": "controller", "since": 1.0}
     usage = AllMetrics((worker_mgr.Metrics("worker-1", 0.0, 4, ()),))
-    found = views.nodes([worker(), worker("balancer", role="balancer", cpus=2)], [], usage, 7, about)["nodes"]
-    assert [(one["name"], one["cpus"], one["cpu"], one["memory_used"]) for one in found] == [
-        ("controller", None, None, None), ("balancer", 2, None, None), ("worker-1", 1, 0.0, 4),
+    found = views.nodes([worker(memory=9), worker("balancer", role="balancer", cpus=2)], [], usage, 7, about)["nodes"]
+    assert [(one["name"], one["cpus"], one["memory"], one["cpu"], one["memory_used"]) for one in found] == [
+        ("controller", None, None, None, None), ("balancer", 2, None, None, None), ("worker-1", 1, 9, 0.0, 4),
     ]  # fmt: skip
     actors = (
         ActorInfo("x", "", "X", "up", 0, 0, 0, 0, 0, 0.0, ""),
