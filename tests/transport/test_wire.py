@@ -11,7 +11,17 @@ from tucano.transport import wire
 from tucano.transport.link import Kind, Letter
 
 
-@pytest.mark.parametrize("raw", [b"", b"x", b"\0" * 4, b"tucano1\0bad\0a\x001\0tcp://h:1", b"a" * 300, b"tucano1\0%b\0a\x001\0tcp://h:1\n" % (b"0" * 16)])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"x",
+        b"\0" * 4,
+        b"tucano1\0bad\0a\x001\0tcp://h:1",
+        b"a" * 300,
+        b"tucano1\0%b\0a\x001\0tcp://h:1\n" % (b"0" * 16),
+    ],
+)
 def test_a_bad_routing_id_is_refused(raw: bytes) -> None:
     with pytest.raises(wire.BadFrame):
         wire.read_routing_id(raw)
