@@ -209,7 +209,9 @@ class Gateway(Actor):
                 where = self.address(f"{self._known.instance(wanted).node}/supervisor")
                 self._ask(asker, where, supervisor.ReadLog(wanted, offset, limit, build))
             case operations.Ps(name):
-                self._ask_all(asker, self._nodes(name), "node", node.Snapshot(), views.actors)
+                names = self._known.nodes(self.ref.node, name)
+                shape = functools.partial(views.actors, names, self._known.workers)
+                self._ask_all(asker, self._known.ready(names), "node", node.Snapshot(), shape)
             case operations.Trace(trace):
                 shape = functools.partial(views.conversation, trace)
                 self._ask_all(asker, self._nodes(), "node", node.ReadTrace(trace), shape)
@@ -311,5 +313,5 @@ class Gateway(Actor):
         self.pipe(self._record, discovery.Follow(self._last_event, self.ref), 5.0, Followed)
         self._known.load(result)
 
-    def _nodes(self, wanted: str | None = None) -> list[str]:
-        return self._known.nodes(self.ref.node, wanted)
+    def _nodes(self) -> list[str]:
+        return self._known.ready(self._known.nodes(self.ref.node))

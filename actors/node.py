@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from typing import assert_never
 
+import msgspec
+
 from tucano.actors.kernel import Actor
 from tucano.actors.messages.node import Actors, ReadTrace, ReadTraces, Snapshot, Traced, Traces
+from tucano.actors.pure.conversation import until
 
 _Inbox = Snapshot | ReadTrace | ReadTraces
 
@@ -26,6 +29,7 @@ class Node(Actor):
             case ReadTrace(trace):
                 return Traced(node, system.spans(trace))
             case ReadTraces():
-                return Traces(node, system.traces())
+                known = ((info, until(system.spans(info.trace))) for info in system.traces())
+                return Traces(node, tuple(msgspec.structs.replace(info, until=last) for info, last in known))
             case _:
                 assert_never(message)

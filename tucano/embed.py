@@ -61,8 +61,7 @@ class Node:
         token: str | Path | None = None,
         **tree: Any,
     ) -> None:
-        if not NODE.match(name):
-            raise ValueError(f"a node's name is of a-z, 0-9, - and ., at most 63 characters; not {name!r}")
+        check_name(name)
         self.name = name
         self._link: ZmqLink | None = None if listen is None else _bridge(name, cluster, listen, keys, token)
         self._system = System(name, link=self._link)
@@ -159,6 +158,12 @@ class Node:
     def stop(self, timeout: float = 30.0) -> bool:
         """Stop all actors; whether all did within `timeout` seconds."""
         return self._system.stop(timeout)
+
+
+def check_name(name: str) -> None:
+    """Raise `ValueError` if a node cannot be called that."""
+    if not NODE.match(name):
+        raise ValueError(f"a node's name is of a-z, 0-9, - and ., at most 63 characters; not {name!r}")
 
 
 def _bridge(name: str, cluster: str, listen: str, keys: Path | None, token: str | Path | None) -> ZmqLink:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -114,6 +115,11 @@ class Home:
             return cls(Path(given))
         state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
         return cls(Path(state) / "tucano")
+
+    @property
+    def option(self) -> str:
+        """What follows a command that is to find this home: ` --home DIR`, or nothing if it is the default one."""
+        return "" if self.path == Home.default().path else f" --home {shlex.quote(str(self.path))}"
 
     def worker(self, name: str) -> Path:
         """All that one worker keeps."""

@@ -82,7 +82,8 @@ class Parent:
         try:
             self._lock = self._home.lock()
         except HomeInUse as error:
-            raise CannotStart(f"{error}: `tucano status` shows it, `tucano down` stops it") from error
+            option = self._home.option
+            raise CannotStart(f"{error}: `tucano status{option}` shows it, `tucano down{option}` stops it") from error
         for pid in remains.end_nodes(self._home):
             log.warning("ended process %d, a node whose parent had died", pid)
         try:

@@ -55,8 +55,8 @@ class ActorRates(msgspec.Struct, frozen=True):
     messages: float | None
     depth: int
     high_water: int
-    p50: float
-    p99: float
+    p50: float | None
+    p99: float | None
     restarts: int
     busy: float
     waits: list[WaitInfo]

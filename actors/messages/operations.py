@@ -233,7 +233,7 @@ def parse(op: str, args: dict[str, Any]) -> Operation:
     try:
         return msgspec.convert(args, kind)
     except msgspec.ValidationError as error:
-        text = re.sub(r"`\$\.?", "`", str(error))  # `$.replicas` is called `replicas` by those who sent it
+        text = re.sub(r"^Expected (.*) - at `\$\.(.+)`\Z", r"`\2` is to be \1", str(error), flags=re.DOTALL)
         for pattern, words in _IN_WORDS.items():
             text = text.replace(f"`str` matching regex {pattern!r}", words)
         raise BadRequest("bad_request", f"{op}: {text}") from error

@@ -41,7 +41,8 @@ class Conversation:
 
     Attributes:
         began: seconds since the epoch of its first message.
-        duration: seconds from there to the end of what was handled last.
+        duration: seconds from there to the end of the last message that one actor sent to another. What actors only
+            remind themselves of (a deadline that was met, a write that could wait) does not make it longer.
         participants: addresses, in the order in which they appear.
         lines: the messages in causal order: one that led to another stands before it, all else is ordered by time.
         unanswered: spans of asks that have no answer (yet, or none that is known).
@@ -61,7 +62,7 @@ def assemble(halves: Iterable[Span]) -> Conversation:
     times = _times(spans)
     ordered = sorted(spans.values(), key=lambda span: (times[span.span].sent, times[span.span].depth, _key(span.span)))
     began = min((time.sent for time in times.values()), default=0.0)
-    ended = max((times[span.span].begun + span.took for span in ordered), default=0.0)
+    ended = max((times[span.span].begun + span.took for span in _between(ordered)), default=0.0)
     lines = _with_asks([Line(span, times[span.span].sent - began) for span in ordered])
     answered = {line.answers for line in lines}
     return Conversation(
@@ -73,6 +74,16 @@ def assemble(halves: Iterable[Span]) -> Conversation:
             line.span.span for line in lines if line.span.kind == "ask" and line.span.span not in answered
         ),
     )
+
+
+def until(halves: Sequence[Span]) -> float:
+    """When the last message that one actor sent to another was sent or begun, as one node knows it; 0 if none."""
+    return max((half.sent or half.begun for half in _between(halves)), default=0.0)
+
+
+def _between(spans: Sequence[Span]) -> Sequence[Span]:
+    """The messages that somebody sent to somebody else; all, if there are no such."""
+    return [span for span in spans if span.kind not in TO_ITSELF] or spans
 
 
 # Two halves.

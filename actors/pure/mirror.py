@@ -75,18 +75,22 @@ class Mirror:
         return self.instances[identifier]
 
     def nodes(self, here: str, wanted: str | None = None) -> list[str]:
-        """Nodes that can be asked: this one and all that are ready, or the one that is wanted.
+        """All nodes, this one first, then by role and name; or the one that is wanted.
 
         Raises:
             Refused: `not_found`: the one that is wanted is not among them.
 
         """
-        names = [here, *(name for name, worker in sorted(self.workers.items()) if worker.state == "ready")]
+        names = [here, *(one.name for one in sorted(self.workers.values(), key=lambda one: (one.role, one.name)))]
         if wanted is None:
             return names
         if wanted not in names:
-            raise Refused("not_found", f"no node called {wanted!r} is ready; there are: {', '.join(names)}")
+            raise Refused("not_found", f"no node is called {wanted!r}; there are: {', '.join(names)}")
         return [wanted]
+
+    def ready(self, nodes: Iterable[str]) -> list[str]:
+        """Those of the nodes that can be asked."""
+        return [name for name in nodes if name not in self.workers or self.workers[name].state == "ready"]
 
     def balancers(self) -> list[str]:
         """Nodes whose balancers can be asked."""

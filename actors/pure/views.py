@@ -82,7 +82,9 @@ def nodes(
         if instance.state in ACTIVE:
             counts[instance.node] = counts.get(instance.node, 0) + 1
 
-    def node(name: str, role: str, state: str, pid: int, since: float, cpus: int, memory: int) -> dict[str, Any]:
+    def node(
+        name: str, role: str, state: str, pid: int, since: float, cpus: int | None, memory: int | None
+    ) -> dict[str, Any]:
         mine = usage.get(name)
         return {
             "name": name,
@@ -92,14 +94,14 @@ def nodes(
             "since": since,
             "cpus": cpus,
             "memory": memory,
-            "cpu": mine.cpu if mine else 0.0,
-            "memory_used": mine.memory_used if mine else 0,
+            "cpu": mine.cpu if mine else None,
+            "memory_used": mine.memory_used if mine else None,
             "instances": counts.get(name, 0),
         }
 
-    shown = [node(about["node"], "controller", "ready", controller_pid, about["since"], 0, 0)]
+    shown = [node(about["node"], "controller", "ready", controller_pid, about["since"], None, None)]
     shown += [
-        node(w.name, w.role, w.state, w.pid, w.since, w.cpus, w.memory)
+        node(w.name, w.role, w.state, w.pid, w.since, w.cpus, w.memory or None)
         for w in sorted(workers, key=lambda w: (w.role, w.name))
     ]
     return {"nodes": shown}
@@ -115,9 +117,28 @@ def accepted(trace: str, answer: deployer.Accepted) -> dict[str, Any]:
     return {"service": answer.service, "revision": answer.revision, "trace": trace}
 
 
-def actors(answers: Sequence[node_messages.Actors]) -> dict[str, Any]:
-    """The actors of several nodes, and what happened to them."""
-    return {"nodes": answers}
+def actors(
+    names: Sequence[str], workers: Mapping[str, Worker], answers: Iterable[node_messages.Actors]
+) -> dict[str, Any]:
+    """The actors of these nodes, and what happened to them; a node that did not answer is told of, too."""
+    found = {answer.node: answer for answer in answers}
+    return {"nodes": [_node(name, workers.get(name), found.get(name)) for name in names]}
+
+
+def _node(name: str, known: Worker | None, answer: node_messages.Actors | None) -> dict[str, Any]:
+    since = known.since if known else None
+    if answer is not None:
+        told = [{**msgspec.to_builtins(one), **({} if one.handled else _UNMEASURED)} for one in answer.actors]
+        return {"state": "ready", "since": since, **msgspec.structs.asdict(answer), "actors": told}
+    state = known.state if known else "ready"
+    if state == "ready":
+        state, since = "silent", None  # nobody but us has noticed yet
+    pid = known.pid if known else 0
+    return {"node": name, "state": state, "since": since, "pid": pid, "dead_letters": 0, "actors": [], "events": []}
+
+
+_UNMEASURED = {"p50": None, "p99": None}
+"""Of an actor that has handled nothing."""
 
 
 def traffic(answers: Sequence[balancer.Traffic]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tucano.actors.kernel import Span
-from tucano.actors.pure.conversation import Conversation, assemble
+from tucano.actors.pure.conversation import Conversation, assemble, until
 
 TRACE = "5f0c" * 4
 
@@ -106,6 +106,17 @@ def test_a_timer_stands_where_it_was_due_and_not_where_it_was_set() -> None:
         ]
     )
     assert names(conversation) == ["a.1", "a.3", "a.2"]
+
+
+def test_a_conversation_lasts_until_the_last_message_between_two_actors() -> None:
+    halves = [
+        said("a.1", sent=1.0), heard("a.1", begun=1.0, took=0.25), said("b.1", "a.1", 1.25, kind="timer", sender="b/y"),
+        heard("b.1", "a.1", 61.0, kind="timer", sender="b/y", to="b/y", took=0.5),
+    ]  # fmt: skip
+    assert (assemble(halves).duration, until(halves)) == (0.25, 1.0)
+    told = [*halves, said("b.2", "b.1", 61.5, sender="b/y", to="a/x"), heard("b.2", "b.1", 61.5, took=0.5)]
+    assert (assemble(told).duration, until(told)) == (61.0, 61.5)  # what a timer leads others to is no reminder
+    assert (assemble(halves[2:]).duration, until(halves[2:]), until([])) == (0.5, 61.0, 0.0)
 
 
 def test_a_missing_parent_makes_a_beginning_of_its_own() -> None:
@@ -243,7 +254,10 @@ def test_whatever_comes_in_whatever_order_each_message_stands_once_and_after_its
             assert place[line.span.parent] < place[line.span.span]
             assert conversation.lines[place[line.span.parent]].at <= line.at
     assert [line.at for line in conversation.lines] == sorted(line.at for line in conversation.lines)
-    assert all(0 <= line.at <= conversation.duration for line in conversation.lines)
+    assert all(line.at >= 0 for line in conversation.lines)
+    assert all(
+        line.at <= conversation.duration for line in conversation.lines if line.span.kind not in ("note", "timer")
+    )
 
 
 @given(halves)

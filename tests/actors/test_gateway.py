@@ -176,6 +176,18 @@ def test_the_actors_of_a_node_are_told_with_what_happened_to_them(desk: Desk) ->
     assert desk.client().ask("ps", node="nowhere")["error"]["code"] == "not_found"
 
 
+def test_a_node_that_is_gone_or_does_not_answer_is_told_of_and_all_stand_in_one_order(desk: Desk) -> None:
+    gone = msgspec.structs.replace(worker("worker-2"), state="gone", since=9.0)
+    for one in (worker("worker-3"), gone, worker("worker-1")):
+        desk.node.ref("discovery").ask(Put(f"worker/{one.name}", worker=one), timeout=5)
+    client = desk.client()
+    shown = eventually(lambda: (found := client.ask("ps")["ok"]["nodes"])[3:] and found, "all nodes are known")
+    assert [(one["node"], one["state"], one["since"]) for one in shown[1:]] == [
+        ("worker-1", "silent", None), ("worker-2", "gone", 9.0), ("worker-3", "silent", None),
+    ]  # fmt: skip
+    assert client.ask("ps", node="worker-2")["ok"]["nodes"] == [shown[2]]
+
+
 def test_an_artifact_is_uploaded_in_pieces_and_deployed_only_when_it_is_whole(desk: Desk) -> None:
     data = bytes(range(256)) * 100
     sha = hashlib.sha256(data).hexdigest()
@@ -218,7 +230,8 @@ def test_events_are_a_stream_until_it_is_cancelled(desk: Desk) -> None:
         ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x", "replicas": 10**6}}, "bad_request", "`replicas`"),
         ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x"}}, "bad_request", "`replicas`"),
         ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x", "replicas": 1, "to": 2}}, "bad_request", "`to`"),
-        ({"v": 1, "id": 3, "op": "show", "args": {"name": 7}}, "bad_request", "`name`"),
+        ({"v": 1, "id": 3, "op": "show", "args": {"name": 7}}, "bad_request", "show: `name` is to be `str`, got `int`"),
+        ({"v": 1, "id": 3, "op": "ps", "args": {"node": ""}}, "bad_request", "ps: `node` is to be a name (a-z"),
         ({"v": 1, "id": 3, "op": "trace", "args": {"id": "x"}}, "bad_request", "16 lower-case hexadecimal digits"),
         ({"v": 1, "id": 3, "op": "artifact", "args": {"artifact": "../../etc/passwd"}}, "bad_request", "`artifact`"),
         ({"v": 1, "id": 3, "op": "logs", "args": {"id": "nobody"}}, "not_found", "no instance is called 'nobody'"),

@@ -65,9 +65,9 @@ def test_what_is_not_there_is_refused_with_what_is() -> None:
         empty.instance("hello-1")
 
 
-def test_nodes_that_are_ready_can_be_asked(mirror: Mirror) -> None:
-    assert mirror.nodes("controller") == ["controller", "balancer", "worker-1"]
+def test_all_nodes_are_known_and_those_that_are_ready_can_be_asked(mirror: Mirror) -> None:
+    assert mirror.ready(mirror.nodes("controller")) == ["controller", "balancer", "worker-1"]
     assert mirror.nodes("controller", "worker-1") == ["worker-1"]
     assert mirror.balancers() == ["balancer"]
-    with pytest.raises(Refused, match="no node called 'worker-2' is ready; there are: controller, balancer, worker-1"):
-        mirror.nodes("controller", "worker-2")
+    with pytest.raises(Refused, match="no node is called 'worker-9'; there are: controller, balancer, worker-1"):
+        mirror.nodes("controller", "worker-9")

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.actors.builders import worker
 from tests.actors.test_conversation import TRACE, heard, said
-from tucano.actors.kernel import Refused, TraceInfo
+from tucano.actors.kernel import ActorInfo, Refused, TraceInfo
+from tucano.actors.messages import worker_mgr
 from tucano.actors.messages.balancer import ServiceTraffic, Traffic
-from tucano.actors.messages.node import Traced, Traces
+from tucano.actors.messages.node import Actors, Traced, Traces
+from tucano.actors.messages.worker_mgr import AllMetrics
 from tucano.actors.pure import views
 
 
@@ -26,6 +29,21 @@ def test_the_traffic_of_several_balancers_is_added_up() -> None:
 
 def test_no_balancer_is_no_traffic() -> None:
     assert views.traffic([]) == {"services": []}
+
+
+def test_what_was_not_measured_is_null_and_not_zero() -> None:
+    about = {"node": "controller", "since": 1.0}
+    usage = AllMetrics((worker_mgr.Metrics("worker-1", 0.0, 4, ()),))
+    found = views.nodes([worker(memory=9), worker("balancer", role="balancer", cpus=2)], [], usage, 7, about)["nodes"]
+    assert [(one["name"], one["cpus"], one["memory"], one["cpu"], one["memory_used"]) for one in found] == [
+        ("controller", None, None, None, None), ("balancer", 2, None, None, None), ("worker-1", 1, 9, 0.0, 4),
+    ]  # fmt: skip
+    actors = (
+        ActorInfo("x", "", "X", "up", 0, 0, 0, 0, 0, 0.0, ""),
+        ActorInfo("y", "", "Y", "up", 0, 0, 3, 0, 0, 0.0, ""),
+    )
+    [shown] = views.actors(["controller"], {}, [Actors("controller", 7, actors)])["nodes"]
+    assert [(one["p50"], one["p99"]) for one in shown["actors"]] == [(None, None), (0.0, 0.0)]
 
 
 def test_a_conversation_is_told_whole_and_in_order() -> None:

@@ -183,7 +183,11 @@ class StandIn:
                 return self._log(**args)
             case "ps":
                 self.handled += 1000
-                return {"nodes": [{"node": "controller", "pid": 1, "actors": self._actors(), "events": LIFECYCLE}]}
+                shown = [
+                    {"node": "controller", "pid": 1, "actors": self._actors(), "events": LIFECYCLE},
+                    {"node": "worker-1", "state": "gone", "since": time.time() - 7200},
+                ]
+                return {"nodes": [one for one in shown if args["node"] in (None, one["node"])]}
             case "trace":
                 if int(args["id"], 16) > self.traces:
                     raise Refuse(f"not_found: no node remembers a conversation {args['id']}")
@@ -247,8 +251,8 @@ class StandIn:
 
 
 NODES = [
-    {"name": "controller", "role": "controller", "state": "ready", "pid": 11, "since": 1.0, "cpus": 0, "memory": 0,
-     "cpu": 0.0, "memory_used": 0, "instances": 0},
+    {"name": "controller", "role": "controller", "state": "ready", "pid": 11, "since": 1.0,
+     "cpus": None, "memory": None, "cpu": None, "memory_used": None, "instances": 0},
     {"name": "worker-1", "role": "worker", "state": "ready", "pid": 12, "since": 1.0, "cpus": 2,
      "memory": 8_000_000_000, "cpu": 0.25, "memory_used": 1_500_000_000, "instances": 2},
 ]  # fmt: skip

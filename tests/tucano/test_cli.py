@@ -125,6 +125,24 @@ def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
     assert good(tmp_path, "version") == f"tucano {project['version']}\n"
 
 
+def test_the_home_may_be_named_before_the_command_and_after_it_counts_more(stand_in: StandIn, home: Path) -> None:
+    elsewhere = home.parent / "elsewhere"
+    assert "hello" in good(elsewhere, "--home", home, "services")
+    assert "hello" in good(elsewhere, "--home", elsewhere, "services", "--home", home)
+    assert tucano(home, "--home", elsewhere, "services").returncode == 3
+
+
+def test_hints_name_the_home_that_is_meant(stand_in: StandIn, home: Path) -> None:
+    elsewhere = home.parent / "some where"
+    assert good(elsewhere, "scale", "hello", 3, "--home", home).splitlines()[-1] == (
+        f"tucano trace {stand_in.traces:016x} --home {home} shows how"
+    )
+    assert f"`tucano show hello --home {home}`" in good(elsewhere, "restart", "hello", "--no-wait", "--home", home)
+    assert f"`tucano down --home {home}`" in tucano(elsewhere, "up", "--home", home).stderr
+    assert f"`tucano up --workers 2 --home '{elsewhere}'`" in tucano(home, "ps", "--home", elsewhere).stderr
+    assert "--home" not in tucano(elsewhere, "ps").stderr
+
+
 # Looks
 
 

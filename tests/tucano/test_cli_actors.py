@@ -32,6 +32,11 @@ def test_ps_shows_the_tree_and_on_demand_what_happened_and_the_tracebacks(home: 
     text = good(home, "ps", "--events", "--crashes")
     assert "actor_crashed      controller/gateway        KeyError('x')" in text
     assert "controller/gateway crashed last with:\n  Traceback:\n    deep inside\n" in text
+    assert text.splitlines()[0].startswith("controller, pid ")
+    assert good(home, "ps", "worker-1") == "worker-1: gone for 2h\n"
+    assert [(one["node"], one["state"]) for one in data(home, "ps")["nodes"]] == [
+        ("controller", "ready"), ("worker-1", "gone"),
+    ]  # fmt: skip
     [node] = data(home, "ps", "controller")["nodes"]
     assert (node["actors"][1]["p99"], node["events"][0]["what"], node["dead_letters"]) == (0.02, "actor_crashed", 0)
 
@@ -56,11 +61,32 @@ def test_an_unknown_conversation_is_told_in_one_line(home: Path) -> None:
     assert "no node remembers a conversation ffffffffffffffff" in done.stderr
 
 
-@pytest.mark.parametrize("options", [["--mermaid"], [FIRST, "--mermaid", "--json"]])
-def test_only_one_conversation_is_drawn_and_not_as_json(home: Path, options: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--mermaid"], "give its ID"), ([FIRST, "--mermaid", "--json"], "give one of the two")],
+)
+def test_only_one_conversation_is_drawn_and_not_as_json(home: Path, options: list[str], said: str) -> None:
     done = tucano(home, "trace", *options)
     assert done.returncode == 2
-    assert "--mermaid draws one conversation" in done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("command", [["ps", ""], ["ps", "a b"], ["trace", ""], ["trace", "xyz"], ["trace", "0" * 17]])
+def test_what_cannot_be_a_node_or_an_id_is_wrong_usage(home: Path, command: list[str]) -> None:
+    done = tucano(home, *command)
+    assert done.returncode == 2
+    assert "node" in done.stderr or "hexadecimal" in done.stderr
+
+
+def test_a_conversation_is_named_in_capitals_too_and_by_its_first_digits(stand_in: StandIn, home: Path) -> None:
+    stand_in.traces = 0xA
+    assert "conversation 000000000000000a" in good(home, "trace", "000000000000000A")
+    stand_in.traces = 1
+    assert f"conversation {FIRST}" in good(home, "trace", "00000000")
+    stand_in.traces = 2
+    done = tucano(home, "trace", "00000000")
+    assert (done.returncode, "2 conversations begin with 00000000" in done.stderr) == (1, True)
+    assert tucano(home, "trace", "ffff").returncode == 1
 
 
 def test_top_without_a_terminal_prints_the_rates_of_one_interval(home: Path) -> None:

@@ -34,6 +34,13 @@ def test_a_client_without_tucano_lists_and_scales() -> None:
         eventually(lambda: cluster.services()[0].ready == 3)
 
 
+def test_a_client_without_arguments_says_how_it_is_used() -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / "zmq_client.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "python zmq_client.py PORT NAME REPLICAS" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_plain_script_embeds_a_cluster(tmp_path: Path) -> None:
     printed = run(EXAMPLES / "embed.py", PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path))
     assert "hello: 3 of 3 at http://127.0.0.1:" in printed

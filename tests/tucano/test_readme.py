@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,22 +15,34 @@ from tucano.render.sequence import sequence
 
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text().partition("## Actors of your own")[2].partition("\n## ")[0]
-PROGRAM, TEST = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+FILES = {found[2]: found[1] for found in re.finditer(r"```python\n(# ([a-z_]+\.py).*?)```", SECTION, re.DOTALL)}
 
 
-def test_the_actor_of_the_readme_counts() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.stdout, done.stderr) == ("42\n", "")
+def test_the_two_programs_of_the_readme_count_together(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text.replace("4711", port))
+    command = [sys.executable, "right.py"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdin=pipe, stdout=pipe, text=True) as right:
+        assert right.stdout is not None
+        assert right.stdout.readline() == "<Ref right/counter> listens\n"
+        done = subprocess.run(
+            [sys.executable, "left.py"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.stdout, done.stderr) == ("42\n", "")
+        right.communicate("\n", timeout=60)
+    assert right.returncode == 0
 
 
 def test_the_simulation_of_the_readme_passes(tmp_path: Path) -> None:
-    needs = "from tucano.actors.kernel import Down\n"
-    (tmp_path / "test_it.py").write_text(needs + PROGRAM.partition("with tucano")[0] + TEST)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
     done = subprocess.run(
-        [*command, str(tmp_path / "test_it.py")], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        [*command, "test_counting.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, check=False,
     )  # fmt: skip
     assert "1 passed" in done.stdout, done.stdout

@@ -43,14 +43,14 @@ def test_actors_stand_below_their_parents() -> None:
     actors = [
         actor("root", ""), actor("runners"), actor("supervisor"), actor("runner.a", "runners"), actor("orphan", "gone"),
     ]  # fmt: skip
-    lines = render.ps([NodeActors("worker-1", 12, actors)]).splitlines()
+    lines = render.ps([NodeActors("worker-1", 12, actors)], 0.0).splitlines()
     assert lines[0] == "worker-1, pid 12"
     assert [line.split()[0] for line in lines[2:]] == ["root", "runners", "runner.a", "supervisor", "orphan"]
     assert [len(line) - len(line.lstrip()) for line in lines[2:]] == [2, 4, 6, 4, 2]
 
 
 def test_actors_that_are_well_need_few_columns() -> None:
-    text = render.ps([NodeActors("worker-1", 12, [actor("root", "")])])
+    text = render.ps([NodeActors("worker-1", 12, [actor("root", "")])], 0.0)
     assert heads(text) == ["ACTOR", "KIND", "WAITING", "MOST", "HANDLED"]
 
 
@@ -60,7 +60,7 @@ def test_whatever_is_not_well_has_a_column() -> None:
         p50=0.0004, p99=0.0123, last_crash=CRASH,
         waits=[WaitInfo("controller/discovery", "discovery.Put/1", 0.34), WaitInfo("worker-1/supervisor", "x", 0.1)],
     )  # fmt: skip
-    text = render.ps([NodeActors("controller", 12, [actor("root", ""), ill], [], 2)])
+    text = render.ps([NodeActors("controller", 12, [actor("root", ""), ill], [], 2)], 0.0)
     assert text.splitlines()[0] == "controller, pid 12, 2 dead letters"
     assert heads(text) == [
         "ACTOR", "KIND", "PHASE", "WAITING", "MOST", "HANDLED", "REFUSED", "RESTARTS", "ABANDONED", "BUSY", "P50",
@@ -75,12 +75,17 @@ def test_whatever_is_not_well_has_a_column() -> None:
 def test_each_linked_node_has_a_line_with_what_has_passed_and_what_waits() -> None:
     control, bulk = LaneInfo("control", 0, 0, 1, 90, 0, 12, 30), LaneInfo("bulk", 2, 600_000, 40, 33_000_000, 3, 9, 0)
     links = [PeerInfo("controller", "tcp://h:1", True, [control, bulk]), PeerInfo("x", up=False)]
-    lines = render.ps([NodeActors("worker-1", 12, [actor("root", "")], links=links)]).splitlines()
+    lines = render.ps([NodeActors("worker-1", 12, [actor("root", "")], links=links)], 100.0).splitlines()
     assert lines[-2:] == [
         "  to controller: control 12 sent, 30 received; "
         "bulk 9 sent, 0 received, 2 waiting (600 kB), most 40 (33 MB), 3 refused",
         "  to x (not heard): nothing yet",
     ]
+
+
+def test_a_node_that_does_not_answer_is_told_of() -> None:
+    nodes = [NodeActors("worker-1", 12, state="gone", since=97.0), NodeActors("worker-2", state="silent")]
+    assert render.ps(nodes, 100.0) == "worker-1: gone for 3s\n\nworker-2: silent"
 
 
 def test_a_wait_on_another_node_names_it() -> None:
@@ -97,7 +102,7 @@ def test_a_long_crash_is_cut_in_the_tree_and_whole_on_demand() -> None:
     nodes = [
         NodeActors("worker-1", 12, [actor("root", ""), actor("x", last_crash=f"Trace\n  deep\nError: {'e' * 200}\n")])
     ]
-    assert max(map(len, render.ps(nodes).splitlines())) < 120
+    assert max(map(len, render.ps(nodes, 0.0).splitlines())) < 120
     assert render.crashes(nodes) == f"worker-1/x crashed last with:\n  Trace\n    deep\n  Error: {'e' * 200}"
     assert render.crashes([]) == "no actor has crashed"
 
@@ -131,6 +136,17 @@ def test_one_screen_has_nodes_services_and_as_many_of_the_busiest_actors_as_have
     assert lines[5].split() == ["hello", "4503", "2.0", "7"]
     assert lines[8].split() == ["worker-1/runner.29", "Kind", "2900", "0", "0", "1.0ms"]
     assert lines[-1] == "and 16 actors more"
+
+
+def test_what_was_not_measured_is_a_dash_also_where_there_are_processors() -> None:
+    balancer = NodeInfo("balancer", "balancer", "ready", cpus=2, memory=8)
+    assert render.nodes([balancer], 0.0).splitlines()[1].split() == [
+        "balancer", "balancer", "ready", "-", "-", "2", "-", "-", "0",
+    ]  # fmt: skip
+    idle = NodeInfo("worker-1", "worker", "ready", cpus=2, memory=8, cpu=0.0, memory_used=4)
+    found = between(None, Look(1.0, [balancer, idle], actors=[NodeActors("worker-1", 1, [actor("x")])]))
+    assert [line.split()[2] for line in render.top(found, 24).splitlines()[1:3]] == ["-", "0%"]
+    assert (found.actors[0].p50, found.actors[0].p99) == (None, None)
 
 
 def test_a_low_screen_still_shows_some_actors_and_a_high_one_all() -> None:

@@ -65,9 +65,9 @@ def _options(
         ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show where in Tucano an error arose.")] = False,
+    home: common.HomeOption = None,
 ) -> None:
-    common.debug = debug
-    common.token_file = token_file
+    common.debug, common.home_before, common.token_file = debug, home, token_file
 
 
 def main() -> None:

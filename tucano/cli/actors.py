@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +14,11 @@ from tucano.cli.common import HomeOption, JsonOption, client, emit, paint
 
 if TYPE_CHECKING:
     from tucano.client import Client
+    from tucano.client.insight import ConversationInfo
     from tucano.rates import Look
+
+DIGITS = 16
+"""Hexadecimal digits of a conversation's id."""
 
 LATEST = 20
 """Conversations that `trace` lists for people."""
@@ -22,6 +28,10 @@ LINES = 40
 
 PATIENCE = 2.0
 """Seconds that a live `top` waits for a controller which is away, before it says so."""
+
+
+_ID = re.compile(rf"[0-9a-f]{{1,{DIGITS}}}\Z")
+_NODE = re.compile(r"[a-z0-9.-]{1,63}\Z")
 
 
 def ps(
@@ -37,12 +47,14 @@ def ps(
     """
     from tucano import render
 
+    if node is not None and not _NODE.match(node):
+        raise typer.BadParameter(f"the name of a node, as `tucano nodes` lists them, not {node!r}", param_hint="NODE")
     with client(home) as cluster:
         found = cluster.ps(node)
     if json:
         emit({"nodes": found})
         return
-    parts = [render.ps(found)]
+    parts = [render.ps(found, time.time())]
     if events:
         parts.append(render.lifecycle(found))
     if crashes:
@@ -60,14 +72,18 @@ def trace(
 ) -> None:
     """Show what the actors said to each other: one conversation, or without ID the list of the latest.
 
-    Each command that changes something begins a conversation, and ends with its id.
+    Each command that changes something begins a conversation, and ends with its id; the first digits of it do.
 
     What led to a message stands above it, branches are set to the right; MS is since the beginning.
     """
     from tucano import render
 
-    if mermaid and (trace is None or json):
-        raise typer.BadParameter("--mermaid draws one conversation: give its ID, and not --json")
+    if mermaid and trace is None:
+        raise typer.BadParameter("--mermaid draws one conversation: give its ID")
+    if mermaid and json:
+        raise typer.BadParameter("--mermaid draws for people, --json prints for programs: give one of the two")
+    if trace is not None and not _ID.match(trace := trace.lower()):
+        raise typer.BadParameter(f"{DIGITS} hexadecimal digits, or the first of them, not {trace!r}", param_hint="ID")
     with client(home) as cluster:
         if trace is None:
             known = cluster.traces()
@@ -76,7 +92,7 @@ def trace(
             else:
                 print(render.conversations(known[:LATEST]))
             return
-        found = cluster.trace(trace)
+        found = cluster.trace(trace if len(trace) == DIGITS else _whole(trace, cluster.traces()))
     if json:
         emit(found)
     elif mermaid:
@@ -108,6 +124,23 @@ def top(
         emit(found)
     else:
         print(paint(render.top(found, LINES)))
+
+
+def _whole(beginning: str, known: Sequence[ConversationInfo]) -> str:
+    """The id of the only conversation that begins so.
+
+    Raises:
+        ClusterError: none does, or several.
+
+    """
+    from tucano.client.failures import ClusterError
+
+    found = [one.trace for one in known if one.trace.startswith(beginning)]
+    if not found:
+        raise ClusterError("not_found", f"no node remembers a conversation {beginning}...: `tucano trace` lists them")
+    if len(found) > 1:
+        raise ClusterError("conflict", f"{len(found)} conversations begin with {beginning}: {', '.join(found[:5])}")
+    return found[0]
 
 
 def _live(cluster: Client, interval: float) -> None:

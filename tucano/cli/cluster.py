@@ -58,7 +58,8 @@ def up(
     the = the_home(home)
     running = the.running()
     if running is not None:
-        fail(f"a cluster runs from {the.path} already{_where(running)}: use it, or stop it with `tucano down`")
+        stop = f"tucano down{the.option}"
+        fail(f"a cluster runs from {the.path} already{_where(running)}: use it, or stop it with `{stop}`")
         raise typer.Exit(FAILED)
     if detach:
         arguments: list[object] = [
@@ -178,11 +179,11 @@ def _up_is(the: Home, running: Running, json: bool, *, foreground: bool) -> None
         return
     from tucano import render
 
-    how = "stop it with Ctrl-C" if foreground else "stop it with `tucano down`"
+    how = "stop it with Ctrl-C" if foreground else f"stop it with `tucano down{the.option}`"
     print(f"{mark(True)} {render.plural(running.workers, 'worker')} ready; {how}")
     print(f"  users     {running.users}  (the Host header names the service)")
     print(f"  admin     {running.door}" + "  (with keys: `tucano key add` makes tokens)" * running.secure)
-    print(f"  go on     tucano deploy DIR{_home_option(the)}", flush=True)
+    print(f"  go on     tucano deploy DIR{the.option}", flush=True)
 
 
 def _ask(the: Home, running: Running) -> StatusInfo:
@@ -257,15 +258,6 @@ def _purge(the: Home) -> None:
 def _where(running: Running) -> str:
     """Its ports, in passing."""
     return f" (pid {running.pid}, users {running.users}, admin {running.door})"
-
-
-def _home_option(the: Home) -> str:
-    """What the next command needs to find this home."""
-    import shlex
-
-    from tucano.home import Home
-
-    return "" if the.path == Home.default().path else f" --home {shlex.quote(str(the.path))}"
 
 
 def _tell_alive(left: list[Left]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option("--home", envvar="TUCANO_HOME", help="Directory of the cluster.", show_default=False, file_okay=False),
+    typer.Option("--home", help="Directory of the cluster, else TUCANO_HOME.", show_default=False, file_okay=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Come back as soon as the cluster has taken it on.")]
@@ -34,6 +34,9 @@ token_file: Path | None = None
 debug = False
 """Whether errors come with a traceback; set by `--debug`."""
 
+home_before: Path | None = None
+"""The home that was named before the command; one that is named after it counts more."""
+
 _COLOURS = (
     (re.compile(r"\b(ready|done)\b(?! *$)", re.MULTILINE), 32),
     (re.compile(r"\b(failed|gone|lost)\b"), 31),
@@ -45,6 +48,7 @@ def the_home(home: Path | None) -> Home:
     """The home that was named, or the default one."""
     from tucano.home import Home
 
+    home = home or home_before
     return Home(home) if home else Home.default()
 
 
@@ -59,7 +63,7 @@ def client(home: Path | None) -> Client:
     from tucano.client import connect
 
     given = token()
-    return connect(home) if given is None else connect(token=given)
+    return connect(home or home_before) if given is None else connect(token=given)
 
 
 def token() -> str | Path | None:
@@ -137,6 +141,7 @@ class Teller:
     """Tells of a deployment's progress: on a terminal with a line that moves, else a line for each step.
 
     Args:
+        home: of the cluster.
         aside: print to standard error, because standard output belongs to JSON.
 
     Attributes:
@@ -144,8 +149,9 @@ class Teller:
 
     """
 
-    def __init__(self, *, aside: bool) -> None:
+    def __init__(self, home: Home, *, aside: bool) -> None:
         self.trace = ""
+        self._home = home
         self._aside = aside
         self._stream = sys.stderr if aside else sys.stdout
         self._before: Progress | None = None
@@ -163,7 +169,8 @@ class Teller:
         if self._live is not None:
             self._live.stop()
         if self.trace and not self._aside:
-            print(dim(f"tucano trace {self.trace} shows how", self._stream), file=self._stream, flush=True)
+            how = f"tucano trace {self.trace}{self._home.option} shows how"
+            print(dim(how, self._stream), file=self._stream, flush=True)
 
     def __call__(self, now: Progress) -> None:
         """Tell what is new."""

@@ -43,7 +43,7 @@ def deploy(
     from tucano.client.failures import DeployFailed
 
     spec.override(spec.load(directory), replicas=replicas)  # what is wrong with it is said first, cluster or no cluster
-    with client(home) as cluster, Teller(aside=json) as tell:
+    with client(home) as cluster, Teller(cluster.home, aside=json) as tell:
         try:
             accepted = cluster.deploy(directory, replicas=replicas, wait=not no_wait, timeout=timeout, progress=tell)
         except DeployFailed as failed:
@@ -92,7 +92,7 @@ def scale(
     json: JsonOption = False,
 ) -> None:
     """Want more or fewer instances, and wait until they are there."""
-    with client(home) as cluster, Teller(aside=json) as tell:
+    with client(home) as cluster, Teller(cluster.home, aside=json) as tell:
         accepted = cluster.scale(name, replicas)
         tell.trace = accepted.trace
         if not no_wait:
@@ -108,7 +108,7 @@ def restart(
     json: JsonOption = False,
 ) -> None:
     """Replace all instances by new ones, without a gap for users, and wait for them."""
-    with client(home) as cluster, Teller(aside=json) as tell:
+    with client(home) as cluster, Teller(cluster.home, aside=json) as tell:
         accepted = cluster.restart(name)
         tell.trace = accepted.trace
         if not no_wait:
@@ -124,7 +124,7 @@ def undeploy(
     json: JsonOption = False,
 ) -> None:
     """Stop a service after its open requests, and forget it."""
-    with client(home) as cluster, Teller(aside=json) as tell:
+    with client(home) as cluster, Teller(cluster.home, aside=json) as tell:
         accepted = cluster.undeploy(name)
         tell.trace = accepted.trace
         if not no_wait:
@@ -145,7 +145,8 @@ def _tell(cluster: Client, tell: Teller, accepted: Accepted, state: str, json: b
     elif state == "done":
         tell.done(text)
     else:
-        tell.done(f"accepted as revision {accepted.revision}; watch it with `tucano show {accepted.service}`")
+        show = f"tucano show {accepted.service}{cluster.home.option}"
+        tell.done(f"accepted as revision {accepted.revision}; watch it with `{show}`")
 
 
 def _outcome(cluster: Client, accepted: Accepted, state: str, detail: str = "") -> dict[str, Any]:

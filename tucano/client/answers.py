@@ -27,7 +27,7 @@ class NodeInfo(msgspec.Struct, frozen=True):
         state: ready, silent (not heard) or gone; `unknown` when only the home could be asked.
         pid: process id, 0 if not known.
         since: when it came into this state, seconds since the epoch.
-        cpus: processors.
+        cpus: processors; None if not known, as all that is measured.
         memory: bytes that it may use.
         cpu: average load of its processors, 0 to 1.
         memory_used: bytes.
@@ -40,10 +40,10 @@ class NodeInfo(msgspec.Struct, frozen=True):
     state: str = "unknown"
     pid: int = 0
     since: float = 0.0
-    cpus: int = 0
-    memory: int = 0
-    cpu: float = 0.0
-    memory_used: int = 0
+    cpus: int | None = None
+    memory: int | None = None
+    cpu: float | None = None
+    memory_used: int | None = None
     instances: int = 0
 
 

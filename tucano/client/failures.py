@@ -49,10 +49,10 @@ class DeployFailed(ClientError):
 
 def not_running(home: Home) -> NoCluster:
     """Says that no cluster runs from a home, and how to start one."""
-    start = "start one with `tucano up --workers 2`"
+    start = f"start one with `tucano up --workers 2{home.option}`"
     if (home.path / "running.json").exists():
         return NoCluster(
             f"the cluster that ran from {home.path} is gone without having been stopped: {start},"
-            " or clear up what it left with `tucano down`"
+            f" or clear up what it left with `tucano down{home.option}`"
         )
     return NoCluster(f"no cluster runs from {home.path}: {start}")

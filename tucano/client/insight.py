@@ -24,7 +24,7 @@ class WaitInfo(msgspec.Struct, frozen=True):
 
 
 class ActorInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One actor; the fields are those of `actors.kernel.ActorInfo`."""
+    """One actor; the fields are those of `actors.kernel.ActorInfo`, `p50` and `p99` None before the first message."""
 
     name: str
     parent: str = ""
@@ -37,8 +37,8 @@ class ActorInfo(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0
     busy: float = 0.0
     last_crash: str = ""
-    p50: float = 0.0
-    p99: float = 0.0
+    p50: float | None = None
+    p99: float | None = None
     abandoned: int = 0
     waits: list[WaitInfo] = []
 
@@ -110,10 +110,12 @@ class NodeActors(msgspec.Struct, frozen=True):
     Attributes:
         node: its name.
         pid: its process.
-        actors: parents before children.
+        actors: parents before children; none if it did not answer.
         events: what lately happened to them, oldest first.
         dead_letters: messages that found no receiver, ever.
         links: the other nodes.
+        state: ready if it answered; else silent or gone.
+        since: when it came into this state, seconds since the epoch; None if not known.
 
     """
 
@@ -123,6 +125,8 @@ class NodeActors(msgspec.Struct, frozen=True):
     events: list[LifecycleInfo] = []
     dead_letters: int = 0
     links: list[PeerInfo] = []
+    state: str = "ready"
+    since: float | None = None
 
 
 class SpanInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +168,8 @@ class Conversation(msgspec.Struct, frozen=True):
     Attributes:
         trace: its identifier.
         began: seconds since the epoch of its first message.
-        duration: seconds until the end of what was handled last.
+        duration: seconds until the end of the last message between two actors: what they only remind themselves of,
+            such as a deadline that is met, does not count.
         participants: addresses, in the order in which they appear.
         unanswered: spans of asks without an answer.
         spans: the messages in causal order, each after the one that led to it.
@@ -187,7 +192,7 @@ class ConversationInfo(msgspec.Struct, frozen=True):
         at: seconds since the epoch of its first message.
         what: type of the message that it began with.
         spans: messages that were handled.
-        duration: seconds until its latest message; None if not known.
+        duration: seconds until the last message between two actors began; None if not known.
 
     """
 

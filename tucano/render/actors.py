@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from tucano.client.insight import ActorInfo, LaneInfo, NodeActors, PeerInfo, WaitInfo
-from tucano.render.text import clean, duration, indent, moment, plural, short, size, table
+from tucano.render.text import age, clean, duration, indent, moment, plural, short, size, table
 
 CRASH = 60
 """Characters of a crash in a tree, at most."""
@@ -15,12 +15,20 @@ LASTING = 0.05
 """Seconds from which on it is worth telling what an actor is at, or waits for."""
 
 
-def ps(found: Sequence[NodeActors]) -> str:
+def ps(found: Sequence[NodeActors], now: float) -> str:
     """The trees of actors, a node after the other, and a line for each node that it is linked to.
 
     Columns in which there is nothing are left out.
     """
-    return "\n\n".join("\n".join((_head(node), _tree(node), *map(_link, node.links))) for node in found)
+    return "\n\n".join(
+        "\n".join((_head(node), _tree(node), *map(_link, node.links))) if node.state == "ready" else absent(node, now)
+        for node in found
+    )
+
+
+def absent(node: NodeActors, now: float) -> str:
+    """A node that does not answer: `worker-1: gone for 3s`."""
+    return f"{node.node}: {node.state}" + (f" for {age(now - node.since)}" if node.since is not None else "")
 
 
 def crashes(found: Sequence[NodeActors]) -> str:
@@ -91,8 +99,8 @@ def _tree(node: NodeActors) -> str:
     rows = (
         (
             "  " * depth + one.name, one.kind, "" if one.phase == "up" else one.phase, one.depth, one.high_water,
-            one.handled, one.refused, one.restarts, one.abandoned, lasting(one.busy), duration(one.p50 or None),
-            duration(one.p99 or None), waits(one.waits, node.node), _last_line(one.last_crash),
+            one.handled, one.refused, one.restarts, one.abandoned, lasting(one.busy), duration(one.p50),
+            duration(one.p99), waits(one.waits, node.node), _last_line(one.last_crash),
         )
         for depth, one in _below_parents(node.actors)
     )  # fmt: skip

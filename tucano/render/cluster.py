@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tucano.client.answers import Event, InstanceInfo, NodeInfo, ServiceDetail, ServiceInfo, StatusInfo
-from tucano.render.text import age, clean, first_line, indent, moment, size, table
+from tucano.render.text import age, clean, first_line, indent, moment, share, size, table
 
 
 def services(found: Sequence[ServiceInfo]) -> str:
@@ -74,7 +74,7 @@ def nodes(found: Sequence[NodeInfo], now: float) -> str:
                 age(now - one.since) if one.since else "-",
                 one.pid or "-",
                 one.cpus or "-",
-                f"{one.cpu:.0%}" if one.cpus else "-",
+                share(one.cpu),
                 size(one.memory_used) if one.memory_used else "-",
                 one.instances,
             )

@@ -28,6 +28,11 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:.1f}s" if seconds < 9.95 else f"{seconds:.0f}s" if seconds < 99.5 else age(seconds)
 
 
+def share(part: float | None) -> str:
+    """A part of 1: `26%`; `-` if it is not known."""
+    return "-" if part is None else f"{part:.0%}"
+
+
 def size(count: float) -> str:
     """Bytes: `12 MB`, `1.5 GB`; decimal units, as disks and most people count."""
     for unit in ("B", "kB", "MB", "GB"):

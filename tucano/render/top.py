@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tucano.rates import ActorRates, Rates
 from tucano.render.actors import lasting, waits
-from tucano.render.text import duration, plural, size, table
+from tucano.render.text import duration, plural, share, size, table
 
 FEWEST = 5
 """Actors that are shown however low the screen is."""
@@ -32,8 +32,8 @@ def _nodes(found: Rates) -> str:
         ("NODE", "STATE", ">CPU", ">MEMORY", ">INSTANCES"),
         (
             (
-                one.name, one.state, f"{one.cpu:.0%}" if one.memory_used else "-",
-                f"{size(one.memory_used)} of {size(one.memory)}" if one.memory_used else "-", one.instances,
+                one.name, one.state, share(one.cpu),
+                f"{size(one.memory_used)} of {size(one.memory or 0)}" if one.memory_used else "-", one.instances,
             )
             for one in found.nodes
         ),
@@ -60,7 +60,7 @@ def _actors(found: list[ActorRates]) -> str:
         (
             (
                 f"{one.node}/{one.name}", one.kind, rate(one.messages), one.depth, one.high_water,
-                duration(one.p50 or None), duration(one.p99 or None), one.restarts, lasting(one.busy),
+                duration(one.p50), duration(one.p99), one.restarts, lasting(one.busy),
                 waits(one.waits, one.node),
             )
             for one in found

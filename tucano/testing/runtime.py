@@ -24,6 +24,13 @@ EPOCH = 1_700_000_000.0
 TURN = 1e-6
 """Virtual seconds that one message takes: time passes even while actors never stop talking."""
 
+LONGEST = 3600.0
+"""Virtual seconds that a test waits for one answer, at most: nodes that beat four times a second make more endless."""
+
+
+class Endless(AssertionError):
+    """A test waited for what did not come in `LONGEST` seconds, and would go on."""
+
 
 class Player:
     """One incarnation of an actor, as the simulation sees it."""
@@ -272,9 +279,18 @@ class SimulatedRuntime:
             del self.players[player.cell.name]
 
     def wait(self, lock: Lock, seconds: float) -> bool:
-        """See `Runtime.wait`: the simulation goes on meanwhile."""
-        self.turns.run(self.clock.now() + seconds, lambda: not lock.locked())
-        return lock.acquire(blocking=False)
+        """See `Runtime.wait`: the simulation goes on meanwhile.
+
+        Raises:
+            Endless: not within `LONGEST` seconds, and `seconds` are more.
+
+        """
+        self.turns.run(self.clock.now() + min(seconds, LONGEST), lambda: not lock.locked())
+        if lock.acquire(blocking=False):
+            return True
+        if seconds > LONGEST:
+            raise Endless(f"nothing came in {LONGEST:g} virtual seconds, of {seconds:g} to wait: shorten the timeout")
+        return False
 
     def close(self) -> None:
         """See `Runtime.close`."""

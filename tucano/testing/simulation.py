@@ -11,8 +11,10 @@ from typing import Any
 
 from tucano.actors.kernel import Child, Ref, Refused, System
 from tucano.actors.kernel.tree import AwaitUp
+from tucano.embed import check_name
+from tucano.testing.network import SimulatedNetwork
 from tucano.testing.runtime import Player, SimulatedRuntime, Turns
-from tucano.transport.memory_link import MemoryLink, Network
+from tucano.transport.memory_link import MemoryLink
 
 CLUSTER = "5151515151515151"
 
@@ -108,7 +110,8 @@ class Simulation:
     """Nodes, a network and time, all in the thread that calls.
 
     Used as a context manager, so that nothing is left behind. `ask` with `block=True` on a ref of a simulated node
-    runs the simulation until the answer is there, or the virtual deadline has passed.
+    runs the simulation until the answer is there, or the virtual deadline has passed; for an hour of virtual time at
+    most, then it is an `Endless`.
 
     Args:
         seed: the same seed and the same calls give the same run, byte for byte, in any process.
@@ -125,7 +128,8 @@ class Simulation:
         self.chance = random.Random(f"{seed}/test")
         self.nodes: dict[str, Node] = {}
         self.turns = Turns(random.Random(f"{seed}/turns"), self.note)
-        self.network = Network(self.turns.now, self.turns.after, random.Random(f"{seed}/network"), self._frame)
+        chance = random.Random(f"{seed}/network")
+        self.network = SimulatedNetwork(self.nodes.keys(), self.turns.now, self.turns.after, chance, self._frame)
         self._digest = hashlib.sha256()
         self._trace: deque[str] = deque(maxlen=KEPT)
 
@@ -147,14 +151,20 @@ class Simulation:
         """Add a node, start it, and go on until its actors are up.
 
         Args:
-            name: unique.
+            name: unique in the simulation: a-z, 0-9, `-` and `.`.
             children: of the root tree.
             start: makes the children anew for each incarnation, where they must not share anything.
             peers: names of the nodes that it connects to, by default all; they connect back.
             wait: virtual seconds to wait at most.
             tree: further arguments of the root `Tree`: strategy, law.
 
+        Raises:
+            ValueError: a name that cannot be, or that another node has; `Node.start` starts one again.
+
         """
+        check_name(name)
+        if name in self.nodes:
+            raise ValueError(f"there is a node {name} already: `sim.nodes[{name!r}].start()` starts it again")
         node = self.nodes[name] = Node(self, name, start or (lambda: children), peers, tree)
         node.start()
         with contextlib.suppress(Refused):  # what crashes in its start is the test's own matter
