@@ -45,6 +45,7 @@ class LinkBase(ABC):
         self._peers = Peers(me, now())
         self._ways: dict[str, Ways] = {}
         self._notices: dict[str, tuple[Outgoing, int]] = {}  # by address; how many beats they still have
+        self._wanted: set[str] = set()  # nodes that we were told to connect to; others connect to us
         self._told: set[str] = set()  # who has told us that our name is taken
         self._lock = threading.Lock()  # around the ways out, and so that none is made once closed
         self._closed = False
@@ -65,6 +66,10 @@ class LinkBase(ABC):
 
     def connect(self, node: str, address: str) -> None:
         """See `Link.connect`."""
+        self._wanted.add(node)
+        self._connect(node, address)
+
+    def _connect(self, node: str, address: str) -> None:
         with self._lock:
             present = self._ways.get(node)
             if self._closed or (present is not None and present.address == address):
@@ -152,7 +157,7 @@ class LinkBase(ABC):
             self._gone(peer.node, heard.went_down)
         if heard.came_up:
             try:
-                self.connect(peer.node, peer.address)
+                self._connect(peer.node, peer.address)
             except Exception as error:
                 self._peers.forget(peer.node)
                 raise BadFrame(f"from {peer.node}, who cannot be answered at {peer.address}: {error}") from error
@@ -185,10 +190,13 @@ class LinkBase(ABC):
 
     def _gone(self, node: str, why: str, *, renew: bool = False) -> None:
         """A peer is away: what is queued for it is void, and asks to it are refused."""
+        wanted = node in self._wanted
         with self._lock:
-            ways = self._ways.get(node)
-        if ways is not None:
+            ways = self._ways.get(node) if wanted else self._ways.pop(node, None)
+        if ways is not None and wanted:
             ways.forget(renew=renew)
+        elif ways is not None:  # it came by itself, and will again if it is back: until then it costs no socket
+            ways.close()
         assert self._receiver is not None
         self._receiver.peer_down(node, why)
 

@@ -148,6 +148,8 @@ class Peers:
                 if letter.kind == _BYE:  # the last word, whatever a thread of the peer's may have added
                     del self._present[peer.node]
                     self._left[peer.node] = peer
+                    if len(self._left) > _IDENTITIES:
+                        del self._left[next(iter(self._left))]
                     said = [earlier for earlier in letters[:at] if earlier.kind not in _OURS]
                     return Heard(said, went_down, came_up, "left")
         return Heard(said, went_down, came_up)

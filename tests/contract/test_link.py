@@ -101,6 +101,15 @@ def test_who_leaves_says_so_after_its_last_letter(pair: Pair) -> None:
     assert not a.connected("b")
 
 
+def test_who_came_by_itself_costs_nothing_once_it_is_gone(pair: Pair) -> None:
+    a, _, b, box_b = pair
+    assert b.send("a", tell("word"))
+    a.close()
+    eventually(lambda: ("a", "left") in box_b.news)
+    eventually(lambda: not b.stats())
+    assert not b.send("a", tell("too late"))
+
+
 def test_a_restarted_node_is_found_at_its_old_address(harness: Harness, pair: Pair) -> None:
     a, box_a, b, _ = pair
     b.close()
