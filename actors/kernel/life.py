@@ -159,6 +159,7 @@ class Life(pykka.ThreadingActor):
             self._crash = error
         finally:
             running.actor = None
+            pykka.ActorRegistry.unregister(self.actor_ref)  # Pykka has not, if it was abandoned
             self._cell.ended(self._incarnation, self._crash)
 
     def _handle_receive(self, message: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, _ActorStop
 
-from tests.contract.kit import FAST, PATIENCE, Add, Part, Total, info, parts, total
+from tests.contract.kit import FAST, PATIENCE, Add, Crash, Part, Total, info, part, parts, total
 from tests.contract.world import RealWorld
 from tucano.actors.kernel import Refused
 
@@ -243,10 +243,16 @@ def test_pykkas_proxies_are_refused(real: RealWorld) -> None:
 
 
 def test_no_actor_is_left_in_pykkas_registry(real: RealWorld) -> None:
-    here = real.node(*parts("a", "b"), law=FAST)
+    here = real.node(part("a", shutdown=0.01), *parts("b"), law=FAST)
     assert len(pykka.ActorRegistry.get_all()) == 3
+    for name in "ab":
+        here.ref(name).tell(Crash())
+        assert total(here.ref(name)) == 0
+    assert len(pykka.ActorRegistry.get_all()) == 3
+    real.block(here.ref("a"))
     assert here.stop(PATIENCE)
-    assert pykka.ActorRegistry.get_all() == []
+    real.unblock()
+    real.until(lambda: pykka.ActorRegistry.get_all() == [])
 
 
 def test_pykkas_stop_all_ends_the_node(real: RealWorld) -> None:

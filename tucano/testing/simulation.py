@@ -83,7 +83,10 @@ class Node:
     def stop(self, timeout: float = 60.0) -> bool:
         """Stop it in order; whether all actors stopped within `timeout` virtual seconds."""
         system, self.system = self.system, None
-        return system is None or system.stop(timeout)
+        stopped = system is None or system.stop(timeout)
+        if self._runtime is not None:
+            self._runtime.vanish()  # what was abandoned ends with the process
+        return stopped
 
     def crash(self) -> None:
         """Let it vanish between two messages: no goodbye, no `on_stop`; what it had in memory is gone."""
