@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tucano.actors.kernel import ActorInfo, Child, Lifecycle, Ref, System
+from tucano.actors.kernel import ActorInfo, Child, Lifecycle, Ref, Refused, System
 from tucano.transport.wire import NODE
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Node:
         tree: further arguments of the root `Tree`: `strategy`, `law`.
 
     Raises:
+        Refused: a child crashed more often than the law allows; what has started is stopped again.
         ValueError: a name or an address that cannot be.
         OSError: the port is taken.
         Refused: a child's start crashed until the tree gave up.
@@ -57,8 +58,10 @@ class Node:
         try:
             self._system.run(children, **tree)
             self._system.wait_until_up()
-        except BaseException:
+        except BaseException as error:
             self.stop()
+            if isinstance(error, Refused) and self.gave_up is not None:
+                raise Refused(error.code, f"node {name} did not start: {self.gave_up}") from error
             raise
 
     def __enter__(self) -> Node:
@@ -76,11 +79,16 @@ class Node:
         """Keep a connection to another node, `HOST:PORT`, from now on and across its restarts; it connects back.
 
         Raises:
-            ValueError: this node does not listen.
+            ValueError: this node does not listen, or there is no such node or address.
 
         """
         if self._link is None:
             raise ValueError(f"node {self.name} is on its own: give it listen='127.0.0.1:0'")
+        if not NODE.match(node) or node == self.name:
+            raise ValueError(f"node {self.name} cannot connect to a node called {node!r}")
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+            raise ValueError(f"an address is HOST:PORT, such as another node's `address`, not {address!r}")
         self._link.connect(node, f"tcp://{address}")
 
     def ref(self, address: str) -> Ref:
@@ -127,6 +135,15 @@ class Node:
     def spans(self, trace: str) -> list[dict[str, Any]]:
         """What this node knows of a conversation: maps with the fields of `Span`."""
         return [msgspec.structs.asdict(span) for span in self._system.spans(trace)]
+
+    @property
+    def gave_up(self) -> BaseException | None:
+        """Why the root tree gave up: its children crashed more often than its law allows. None if it did not."""
+        return self._system.gave_up
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the node has ended (stopped, or given up); whether it has within `timeout` seconds."""
+        return self._system.wait(timeout)
 
     def stop(self, timeout: float = 30.0) -> bool:
         """Stop all actors; whether all did within `timeout` seconds."""

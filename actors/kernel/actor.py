@@ -6,6 +6,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from tucano.actors.kernel.clock import seconds
+from tucano.actors.kernel.down import Down
+from tucano.actors.kernel.events import Lifecycle
 from tucano.actors.kernel.life import Life
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
@@ -52,15 +55,24 @@ class Actor(Life):
         return "" if self._envelope is None else self._envelope.sender
 
     def after(self, delay: float, note: Any) -> Timer:
-        """Put `note` into the own mailbox in `delay` seconds, unless this incarnation has ended by then."""
-        return self._cell.note_after(delay, note, self._incarnation)
+        """Put `note` into the own mailbox in `delay` seconds, unless this incarnation has ended by then.
+
+        Raises:
+            ValueError: the delay is not finite, or longer than a year; a negative one is 0.
+
+        """
+        return self._cell.note_after(seconds(max(delay, 0.0), "delay"), note, self._incarnation)
 
     def every(self, period: float, note: Any) -> Timer:
         """Put `note` into the own mailbox each `period` seconds, until cancelled or this incarnation has ended.
 
         A beat is left out while the one before has not been handled: a slow actor is not buried under its clock.
+
+        Raises:
+            ValueError: the period is shorter than a millisecond or longer than a year.
+
         """
-        return self._cell.note_every(period, note, self._incarnation)
+        return self._cell.note_every(seconds(period, "period", 0.001), note, self._incarnation)
 
     def note(self, note: Any) -> None:
         """Put `note` into the own mailbox now; any thread that the actor owns may call it."""
@@ -81,7 +93,7 @@ class Actor(Life):
                 actor that asked.
 
         """
-        self._cell.pipe(ref, message, timeout, into, self._incarnation)
+        self._cell.pipe(ref, message, seconds(timeout, "timeout"), into, self._incarnation)
 
     def reply_later(self) -> Reply:
         """Take over the answer to the message being handled: what `receive` returns is then ignored."""
@@ -104,17 +116,37 @@ class Actor(Life):
             self._envelope.trace = self._cell.system.tracer.begin(trace)
         return trace
 
-    def watch(self, ref: Ref) -> None:
-        """Be told with one `Down` when the actor behind `ref`, or its node, is gone; at once if it is gone already.
+    def watch(self, whom: Ref | str) -> None:
+        """Be told with one `Down` when an actor, or its node, is gone; at once if it is gone already.
 
         A watch ends with the incarnation that asked for it.
-        """
-        self.speak().watch(ref, self._incarnation)
 
-    def unwatch(self, ref: Ref) -> None:
+        Args:
+            whom: a ref, or an address such as `Down.who`.
+
+        Raises:
+            TypeError: the actor's `Inbox` has no `Down`, or this is no ref.
+            ValueError: no such address can be.
+
+        """
+        self.must_take(Down, "watch")
+        self.speak().watch(self._ref(whom), self._incarnation)
+
+    def unwatch(self, whom: Ref | str) -> None:
         """Not be told."""
-        self.speak().unwatch(ref)
+        self.speak().unwatch(self._ref(whom))
+
+    def _ref(self, whom: Ref | str) -> Ref:
+        if not isinstance(whom, Ref | str):
+            raise TypeError(f"a ref or an address is wanted, not {whom!r}")
+        return self.address(whom) if isinstance(whom, str) else whom
 
     def subscribe(self) -> None:
-        """Be told with a `Lifecycle` of all that happens to this node's actors."""
+        """Be told with a `Lifecycle` of all that happens to this node's actors.
+
+        Raises:
+            TypeError: the actor's `Inbox` has no `Lifecycle`.
+
+        """
+        self.must_take(Lifecycle, "subscribe")
         self.speak().system.channel.subscribe(self._cell.name)

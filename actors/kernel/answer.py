@@ -79,7 +79,7 @@ class Answer(pykka.Future[Any]):
         if not self._done:
             self._wait(timeout)
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # or it would grow with each that reads it
         return self._value
 
     def set(self, value: Any = None) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
 from tucano.actors.kernel.down import Down
-from tucano.actors.kernel.errors import NOT_UNDERSTOOD, STOPPED, Refused, shown
+from tucano.actors.kernel.errors import NOT_UNDERSTOOD, STOPPED, Refused, in_full, shown
 from tucano.actors.kernel.info import ActorInfo, Wait
 from tucano.actors.kernel.life import Life, Order, birth
 from tucano.actors.kernel.mailbox import Envelope, Mailbox
@@ -163,13 +162,15 @@ class Cell:
             self.mailbox.awake()  # an abandoned incarnation has ended after all: its last ring may be another's
             return
         self.busy_since = None
-        self._ends()
-        if crash is None:
-            self.system.channel.happened("actor_stopped", self.name, f"incarnation {incarnation}")
-        else:
-            self.last_crash = "".join(traceback.format_exception(crash))
-            self.system.channel.happened("actor_crashed", self.name, shown(crash), self.last_crash)
-        self._tell_tree(ChildEnded(self, incarnation, crash))
+        try:
+            self._ends()
+            if crash is None:
+                self.system.channel.happened("actor_stopped", self.name, f"incarnation {incarnation}")
+            else:
+                self.last_crash = in_full(crash)
+                self.system.channel.happened("actor_crashed", self.name, shown(crash), self.last_crash)
+        finally:
+            self._tell_tree(ChildEnded(self, incarnation, crash))
 
     def traced(self, envelope: Envelope, took: float, outcome: str) -> None:
         """A message that belongs to a conversation has been handled."""

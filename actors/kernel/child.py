@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tucano.actors.kernel.life import Life
+from tucano.actors.kernel.ref import is_name
+
 if TYPE_CHECKING:
     from tucano.actors.kernel.actor import Actor
     from tucano.actors.kernel.cell import Cell
@@ -16,7 +19,7 @@ class Child:
     """How a tree starts and looks after one actor.
 
     Attributes:
-        name: unique in its node.
+        name: unique in its node; at most 200 characters, no slash, nothing that cannot be printed.
         actor: the class.
         args: arguments for its constructor.
         restart: permanent (always), transient (after a crash only) or temporary (never).
@@ -37,11 +40,14 @@ class Child:
     mailbox: int = 10_000
 
     def __post_init__(self) -> None:
+        deadline, waiting = self.shutdown, self.mailbox
         sane = {
-            "name": bool(self.name) and "/" not in self.name,
+            "name": is_name(self.name),
+            "actor": isinstance(self.actor, type) and issubclass(self.actor, Life),
+            "args": isinstance(self.args, Mapping) and all(isinstance(key, str) for key in self.args),
             "restart": self.restart in ("permanent", "transient", "temporary"),
-            "shutdown": self.shutdown is None or self.shutdown >= 0,
-            "mailbox": self.mailbox >= 1,
+            "shutdown": deadline is None or (isinstance(deadline, int | float) and deadline >= 0),
+            "mailbox": isinstance(waiting, int) and not isinstance(waiting, bool) and waiting >= 1,
         }
         wrong = [f"{field}={getattr(self, field)!r}" for field, holds in sane.items() if not holds]
         if wrong:

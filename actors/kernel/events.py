@@ -18,6 +18,12 @@ What = Literal[
 ]  # fmt: skip
 
 
+NAMES = 256
+"""Names whose repeated events are counted one by one; those of all further names are counted together."""
+
+LONGEST = 500
+"""Characters of a name or a text that an event keeps."""
+
 _LEVELS = {"actor_started": logging.DEBUG, "actor_stopped": logging.DEBUG, "node_up": logging.INFO}
 
 
@@ -65,6 +71,7 @@ class Channel:
 
     def happened(self, what: What, who: str, detail: str, traceback: str = "") -> None:
         """Something happened."""
+        who, detail = who[:LONGEST], detail[:LONGEST]
         event = Lifecycle(next(self._numbers), self._wall(), what, who, detail)
         level = logging.INFO if (what, detail) == ("node_down", "left") else _LEVELS.get(what, logging.WARNING)
         log.log(level, "%s %s/%s: %s", what, self._node, who, detail)
@@ -78,12 +85,13 @@ class Channel:
 
     def happened_again(self, what: What, who: str, detail: str) -> None:
         """Something happened that may happen a million times: the first, second, fourth, eighth time are events."""
-        self._repeats[what, who] += 1
-        times = self._repeats[what, who]
+        key = (what, who[:LONGEST])
+        if key not in self._repeats and len(self._repeats) >= NAMES:
+            key = (what, "others")  # names that never existed, made up by a stranger
+        self._repeats[key] += 1
+        times = self._repeats[key]
         if times & (times - 1) == 0:
-            self.happened(what, who, detail if times == 1 else f"{detail} ({times} times)")
-        if len(self._repeats) > 10_000:  # names that never existed, made up by a stranger
-            self._repeats.clear()
+            self.happened(what, key[1], detail if times == 1 else f"{detail} ({times} times)")
 
     def latest(self) -> tuple[Lifecycle, ...]:
         """The latest, oldest first."""

@@ -43,6 +43,7 @@ class Exposed:
         self.handled = 0
         self._actor = actor
         self._watch: Beat | None = None
+        self._open: dict[_Answer, None] = {}  # asks that it has not answered
 
     def begin(self) -> None:
         """Look again and again whether the actor lives."""
@@ -57,8 +58,10 @@ class Exposed:
         """Hand on a message; False if the actor has stopped, or takes no more now."""
         if not self._actor.is_alive():
             self.close("stopped")
+            if envelope.reply is not None:
+                envelope.reply.refuse(Refused(STOPPED, f"{self.name} has stopped"))
             return False
-        answer = None if envelope.reply is None else _Answer(self.name, envelope.reply)
+        answer = None if envelope.reply is None else _Answer(self.name, envelope.reply, self._open)
         inbox = self._actor.actor_inbox
         put = getattr(inbox, "put_nowait", inbox.put)  # a bounded one must not make the bridge wait
         try:
@@ -83,6 +86,8 @@ class Exposed:
         if self._watch is not None:
             self._watch.cancel()
         self.system.forget(self, why)
+        for answer in tuple(self._open):
+            answer.refuse(Refused(STOPPED, f"{self.name} ended before it had answered"))
 
     def info(self) -> ActorInfo:
         """The present state, as far as Pykka shows it."""
@@ -99,21 +104,29 @@ class Exposed:
 class _Answer(pykka.Future[Any]):
     """The future that Pykka's loop resolves: it hands the answer on instead of keeping it."""
 
-    def __init__(self, name: str, asker: Asker) -> None:
+    def __init__(self, name: str, asker: Asker, waiting: dict[_Answer, None]) -> None:
         super().__init__()
         self._name = name
         self._asker = asker
+        self._waiting = waiting
+        waiting[self] = None
 
     def set(self, value: Any = None) -> None:
         """See `pykka.Future.set`."""
+        self._waiting.pop(self, None)
         self._asker.answer(value)
 
     def set_exception(self, exc_info: Any = None) -> None:
         """See `pykka.Future.set_exception`."""
         error = (exc_info or sys.exc_info())[1]
-        if isinstance(error, Refused):
-            self._asker.refuse(error)
-        elif isinstance(error, pykka.ActorDeadError):
-            self._asker.refuse(Refused(STOPPED, f"{self._name} stopped before it came to this message"))
+        if isinstance(error, pykka.ActorDeadError):
+            self.refuse(Refused(STOPPED, f"{self._name} stopped before it came to this message"))
+        elif isinstance(error, Refused):
+            self.refuse(error)
         else:
-            self._asker.refuse(Refused(CRASHED, f"{self._name} raised {shown(error)}"))
+            self.refuse(Refused(CRASHED, f"{self._name} raised {shown(error)}"))
+
+    def refuse(self, error: Refused) -> None:
+        """Hand on a refusal."""
+        self._waiting.pop(self, None)
+        self._asker.refuse(error)

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tucano.actors.kernel.down import Down
-from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, UNREACHABLE, Refused, refusal
+from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, TOO_LARGE, UNREACHABLE, Refused, refusal
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.message import Codec
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Asker, Reply, hand_over
-from tucano.actors.kernel.trace import read
+from tucano.actors.kernel.trace import name_of, read
 from tucano.transport.link import Kind, Letter, Link
+from tucano.transport.wire import MAX_FRAME
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.system import System
 
 log = logging.getLogger("tucano.kernel")
+
+MAX_BODY = MAX_FRAME - 64 * 1024
+"""Bytes of one message, at most; the rest of a frame is for its letter's other fields."""
 
 SWEEP = 1024
 """Asks that may be pending before those whose time is over are looked for."""
@@ -43,6 +47,7 @@ class Far:
         self._pending: dict[int, tuple[str, float, Asker]] = {}  # asks: node, deadline, who waits
         self._sweep_at = SWEEP
         self._ids = itertools.count(1)
+        self._down: set[str] = set()  # nodes that were up and are gone: what is said to them is refused at once
         if link is not None:
             link.start(self)
 
@@ -50,12 +55,18 @@ class Far:
 
     def tell(self, ref: Ref, message: Any, sender: str, context: str) -> bool:
         """Send; whether it was queued."""
-        tag, body = self._codec.encode(message)
+        tag, body = self._encode(message)
+        if len(body) > MAX_BODY:
+            self._system.lost(ref.address, _too_large(body))
+            return False
         return self._send(ref.node, Letter(Kind.TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body), context))
 
     def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, sender: str, context: str) -> None:
         """Send, and hand the answer to `asker`, who keeps the time."""
-        tag, body = self._codec.encode(message)
+        tag, body = self._encode(message)
+        if len(body) > MAX_BODY:
+            asker.refuse(Refused(TOO_LARGE, f"{name_of(message)} for {ref.address}: {_too_large(body)}"))
+            return
         number = self._await(ref.node, timeout, asker)
         ttl = max(1, int(timeout * 1000))
         letter = Letter(Kind.ASK, ref.name, sender, number, ttl, tag, msgspec.Raw(body), context)
@@ -88,6 +99,12 @@ class Far:
         if self._link is not None:
             self._link.close()
 
+    def _encode(self, message: Any) -> tuple[str, bytes]:
+        try:
+            return self._codec.encode(message)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise TypeError(f"{name_of(message)} cannot travel to another node: {error}") from error
+
     def _await(self, node: str, timeout: float, asker: Asker) -> int:
         now = self._system.clock.now()
         if len(self._pending) >= self._sweep_at:
@@ -104,7 +121,7 @@ class Far:
             self._settle(letter.id, Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
 
     def _send(self, node: str, letter: Letter) -> bool:
-        if self._link is not None and self._link.send(node, letter):
+        if self._link is not None and node not in self._down and self._link.send(node, letter):
             return True
         self._system.lost(f"{node}/{letter.to}", "its node cannot be reached, or has too much waiting")
         return False
@@ -130,10 +147,12 @@ class Far:
 
     def peer_up(self, node: str) -> None:
         """See `transport.link.Receiver`."""
+        self._down.discard(node)
         self._system.channel.happened("node_up", node, "is connected")
 
     def peer_down(self, node: str, why: str) -> None:
         """See `transport.link.Receiver`."""
+        self._down.add(node)
         self._system.channel.happened("node_down", node, why)
         for number, (to, _, _) in list(self._pending.items()):
             if to == node:
@@ -178,6 +197,9 @@ class Far:
             except (TypeError, ValueError, OverflowError, RecursionError) as error:
                 value = Refused(CRASHED, f"{self._system.speaker()} gave an answer that cannot travel: {error}")
             else:
+                if len(body) > MAX_BODY:
+                    self._answer(node, number, Refused(TOO_LARGE, f"the answer: {_too_large(body)}"), cause)
+                    return
                 self._send(node, Letter(Kind.ANSWER, "", "", number, 0, tag, msgspec.Raw(body), context))
                 return
         body = msgspec.msgpack.encode((value.code, value.detail))
@@ -195,6 +217,10 @@ class Far:
         if kind is Ref and isinstance(value, str) and "/" in value:
             return self._system.ref(value)
         raise ValueError(f"{value!r} is no {kind.__name__}")
+
+
+def _too_large(body: bytes) -> str:
+    return f"it has {len(body)} bytes; at most {MAX_BODY} may travel: send it in pieces"
 
 
 def _to_wire(value: Any) -> Any:

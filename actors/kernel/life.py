@@ -54,14 +54,35 @@ class Life(pykka.ThreadingActor):
     shutdown: ClassVar[float] = 5.0
     """Seconds to stop in, where the child spec says nothing."""
 
-    _accepts: ClassVar[frozenset[type] | None] = None
+    _kinds: ClassVar[tuple[type, ...]] = (object,)
+    _accepts: ClassVar[set[type] | None] = None  # those and what has been found to be one of them; None takes all
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        union = cls.__dict__.get("Inbox")
-        if union is not None:
-            kinds = get_args(union) if get_origin(union) in (Union, types.UnionType) else (union,)
-            cls._accepts = None if object in kinds else frozenset(kinds)
+        if "Inbox" not in cls.__dict__:
+            return
+        union = object if cls.Inbox is Any else cls.Inbox
+        kinds = get_args(union) if get_origin(union) in (Union, types.UnionType) else (union,)
+        if not all(isinstance(kind, type) and get_origin(kind) is None for kind in kinds):
+            raise TypeError(f"{cls.__name__}.Inbox must be a class, or several joined by |, not {cls.Inbox!r}")
+        cls._kinds = kinds
+        cls._accepts = None if object in kinds else set(kinds)
+
+    @classmethod
+    def takes(cls, kind: type) -> bool:
+        """Whether messages of that class may come in."""
+        if cls._accepts is None or kind in cls._accepts:
+            return True
+        if issubclass(kind, cls._kinds):
+            cls._accepts.add(kind)  # so that the next one is found at once
+            return True
+        return False
+
+    @classmethod
+    def must_take(cls, kind: type, to: str) -> None:
+        """Raise a TypeError if messages of that class may not come in."""
+        if not cls.takes(kind):
+            raise TypeError(f"{cls.__name__} cannot {to}: its Inbox has no {kind.__name__}; add it with |")
 
     def __init__(self) -> None:
         cell = birth.get(None)
@@ -111,6 +132,8 @@ class Life(pykka.ThreadingActor):
         self._actor_loop()
 
     def _start_actor_loop(self) -> None:
+        # Pykka's `ActorRegistry.stop_all`, which any SystemExit in a plain actor calls, is not to stop ours
+        pykka.ActorRegistry.unregister(self.actor_ref)
         self._cell.system.runtime.start(self)
 
     def _actor_loop(self) -> None:
@@ -159,7 +182,6 @@ class Life(pykka.ThreadingActor):
             self._crash = error
         finally:
             running.actor = None
-            pykka.ActorRegistry.unregister(self.actor_ref)  # Pykka has not, if it was abandoned
             self._cell.ended(self._incarnation, self._crash)
 
     def _handle_receive(self, message: Any) -> None:
@@ -186,7 +208,7 @@ class Life(pykka.ThreadingActor):
                 if envelope.incarnation and envelope.incarnation != mine:
                     continue  # a note of an incarnation that is gone
                 body = envelope.body
-                if accepts is not None and type(body) not in accepts:
+                if accepts is not None and type(body) not in accepts and not self.takes(type(body)):
                     cell.not_understood(envelope)
                     continue
                 self._envelope = envelope

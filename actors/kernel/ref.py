@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import pykka
 
 from tucano.actors.kernel.answer import Answer
+from tucano.actors.kernel.clock import seconds
 from tucano.actors.kernel.running import running
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.system import System
+
+
+def is_name(name: object) -> bool:
+    """Whether an actor can be called so: 1 to 200 characters that can be printed, no slash among them."""
+    return isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable() and "/" not in name
 
 
 class Ref:
@@ -59,11 +65,13 @@ class Ref:
             Refused: the receiver says no, crashed on it, or cannot be reached.
             TimedOut: no answer in time.
             RuntimeError: called with `block=True` inside an actor, which would stand still meanwhile: use `pipe`.
+            TypeError: the message cannot travel, and the actor is on another node.
+            ValueError: no such timeout.
 
         """
         if block and running.actor is not None:
             raise RuntimeError(f"an actor may not wait for {self.address}: use pipe(), which brings the answer later")
-        answer = Answer(self, timeout, self._system.runtime)
+        answer = Answer(self, seconds(timeout, "timeout"), self._system.runtime)
         self._system.ask(self, message, timeout, answer)
         return answer.get() if block else answer
 
@@ -91,7 +99,7 @@ class Ref:
             raise RuntimeError(f"an actor may not wait for {self.address} to stop: use stop(block=False) and watch()")
         if running.actor is not None:
             running.actor.speak()
-        answer = Answer(self, timeout, self._system.runtime)
+        answer = Answer(self, seconds(timeout, "timeout"), self._system.runtime)
         if self.node == self._system.node:
             self._system.stop_actor(self.name, answer)
         else:

@@ -8,22 +8,24 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import pykka
 from pykka.messages import _ActorStop
 
 from tucano.actors.kernel.cell import Cell
 from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
-from tucano.actors.kernel.errors import MAILBOX_FULL, NOT_FOUND, Refused
+from tucano.actors.kernel.clock import seconds
+from tucano.actors.kernel.errors import GAVE_UP, MAILBOX_FULL, NOT_FOUND, STOPPED, Refused, TimedOut, shown
 from tucano.actors.kernel.events import Channel, Lifecycle
 from tucano.actors.kernel.exposed import Exposed
 from tucano.actors.kernel.far import Far
 from tucano.actors.kernel.info import ActorInfo
 from tucano.actors.kernel.mailbox import Envelope
-from tucano.actors.kernel.ref import Ref
+from tucano.actors.kernel.ref import Ref, is_name
 from tucano.actors.kernel.reply import Asker
 from tucano.actors.kernel.running import running
 from tucano.actors.kernel.runtime import Runtime, Threads
 from tucano.actors.kernel.trace import Span, SpanKind, TraceInfo, Tracer
-from tucano.actors.kernel.tree import AwaitUp, StartChild, StopChild, Tree
+from tucano.actors.kernel.tree import AwaitUp, GaveUp, StartChild, StopChild, Tree
 from tucano.actors.kernel.watches import Watches
 from tucano.transport.link import Link
 
@@ -51,7 +53,7 @@ class System:
     """
 
     def __init__(self, node: str, *, runtime: Runtime | None = None, link: Link | None = None) -> None:
-        if not node or "/" in node:
+        if not is_name(node):
             raise ValueError(f"a node cannot be called {node!r}: a name without a slash is wanted")
         self.node = node
         self.runtime: Runtime = runtime or Threads()
@@ -62,6 +64,7 @@ class System:
         self._end = threading.Lock()  # released when it has ended
         self._end.acquire()
         self.gave_up: BaseException | None = None
+        self._why = ""
         self.dead_letters = 0
         self.tracer = Tracer(node, self.clock.wall)
         self.channel = Channel(node, self.clock.wall, self._tell_subscriber)
@@ -72,9 +75,16 @@ class System:
     # Names.
 
     def ref(self, address: str) -> Ref:
-        """The ref for `name` (of this node) or `node/name`; whether it exists shows when something is sent."""
-        node, slash, name = address.partition("/")
-        return Ref(self, node, name) if slash else Ref(self, self.node, address)
+        """The ref for `name` (of this node) or `node/name`; whether it exists shows when something is sent.
+
+        Raises:
+            ValueError: no such address can be.
+
+        """
+        node, name = address.split("/", 1) if "/" in address else (self.node, address)
+        if not (is_name(node) and is_name(name)):
+            raise ValueError(f"an address is NAME or NODE/NAME, not {address!r}")
+        return Ref(self, node, name)
 
     def run(self, children: Sequence[Child], **tree: Any) -> None:
         """Start the root tree with these children; its strategy and law are further arguments of `Tree`."""
@@ -88,7 +98,11 @@ class System:
             TimedOut: they are not, in so many seconds.
 
         """
-        self.ref(ROOT).ask(AwaitUp(), timeout=timeout)
+        try:
+            self.ref(ROOT).ask(AwaitUp(), timeout=timeout)
+        except TimedOut as error:
+            late = [i.name for i in self.snapshot() if i.phase not in ("up", "gone") and i.name != ROOT]
+            raise TimedOut(f"not up within {timeout:g} s: {', '.join(late) or 'no actor that is known'}") from error
 
     def spawn(self, child: Child, timeout: float = 30.0) -> Ref:
         """Start a further child of the root tree, and wait until it is up.
@@ -97,16 +111,27 @@ class System:
             Refused: the name is taken, or the child crashed in its start; its tree goes on by the child's spec.
 
         """
-        self.ref(ROOT).ask(StartChild(child), timeout=timeout)
+        try:
+            self.ref(ROOT).ask(StartChild(child), timeout=timeout)
+        except TimedOut as error:
+            raise TimedOut(f"{child.name} is not up within {timeout:g} s: look where its on_start waits") from error
         return self.ref(child.name)
 
     def expose(self, name: str, actor: Any) -> Ref:
         """Give any Pykka actor (its `ActorRef`) a name, so that it can be told and asked from all nodes.
 
         Raises:
-            Refused: the name is taken.
+            Refused: the name is taken, or the actor or the node has ended.
+            TypeError: this is no Pykka actor's ref.
+            ValueError: no actor can be called so.
 
         """
+        if not isinstance(actor, pykka.ActorRef):
+            raise TypeError(f"a Pykka actor's ref, such as its start() returns, is wanted, not {actor!r}")
+        if not is_name(name):
+            raise ValueError(f"no actor can be called {name!r}: 1 to 200 characters that can be printed, no slash")
+        if self.ended.is_set() or not actor.is_alive():
+            raise Refused(STOPPED, f"{name} cannot be exposed: {'the node' if actor.is_alive() else 'it'} has ended")
         exposed = self._name(Exposed(self, name, actor))
         exposed.begin()
         return self.ref(name)
@@ -120,20 +145,33 @@ class System:
         Returns:
             Whether all actors stopped in time.
 
+        Raises:
+            RuntimeError: called inside an actor.
+            ValueError: no such timeout.
+
         """
+        if running.actor is not None:
+            raise RuntimeError("an actor cannot wait for its own node to stop: let who started the node stop it")
+        timeout = seconds(timeout, "timeout")
         if ROOT in self._cells:
             self._stop_root()
         elif not self.ended.is_set():
             self._has_ended()
-        in_time = self.runtime.wait(self._end, timeout)
-        if in_time:
-            self._end.release()
-        for cell in list(self._cells.values()):
-            if isinstance(cell, Exposed):
-                cell.close("stopped")
-        self.runtime.close()
-        self.far.close()
-        return in_time
+        try:
+            return self.wait(timeout)
+        finally:
+            for cell in list(self._cells.values()):
+                if isinstance(cell, Exposed):
+                    cell.close("stopped")
+            self.runtime.close()
+            self.far.close()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the root tree has ended; whether it has within so many seconds."""
+        ended = self.runtime.wait(self._end, seconds(timeout, "timeout"))
+        if ended:
+            self._end.release()  # for others who wait
+        return ended
 
     def cell(self, child: Child, parent: str, tell_tree: Callable[[Any], None]) -> Cell:
         """Make the place for a child; for trees.
@@ -223,6 +261,8 @@ class System:
 
     def _refuse(self, name: str, envelope: Envelope, is_unknown: bool) -> None:
         code, why = (NOT_FOUND, "no actor has that name") if is_unknown else (MAILBOX_FULL, "its mailbox is full")
+        if self.gave_up is not None:
+            code, why = GAVE_UP, f"the node has given up: {self._why}"
         self.lost(name, why)
         if envelope.reply is not None:
             envelope.reply.refuse(Refused(code, f"{self.node}/{name}: {why}"))
@@ -308,6 +348,7 @@ class System:
             root.phase = "up"
             return
         self.gave_up = news.crash
+        self._why = str(news.crash) if isinstance(news.crash, GaveUp) else shown(news.crash)
         root.close("stopped" if news.crash is None else "gave_up")
         self._has_ended()
 

@@ -19,6 +19,7 @@ from typing import Any, Literal, assert_never, get_args
 from tucano.actors.kernel.actor import Actor
 from tucano.actors.kernel.cell import Cell
 from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
+from tucano.actors.kernel.clock import YEAR
 from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused, shown
 from tucano.actors.kernel.reply import Reply, hand_over
 from tucano.actors.kernel.restart import GiveUp, History, Law, crashed
@@ -32,9 +33,18 @@ class GaveUp(Exception):
 
 @dataclass(frozen=True)
 class StartChild:
-    """Start a further child; answered with None when it is up, or refused: the name is taken, or its start crashed."""
+    """Start a further child; answered with None when it is up, or refused: the name is taken, or its start crashed.
+
+    Raises:
+        TypeError: this is no `Child`.
+
+    """
 
     child: Child
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.child, Child):
+            raise TypeError(f"a tree starts a Child(name, actor, ...), not {self.child!r}")
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,7 @@ class Tree(Actor):
 
     Raises:
         ValueError: there is no such strategy.
+        TypeError: the law is no `Law`, or a child no `Child`.
         Refused: a child's name is taken.
 
     """
@@ -98,6 +109,8 @@ class Tree(Actor):
         super().__init__()
         if strategy not in get_args(Strategy):
             raise ValueError(f"no strategy is called {strategy!r}; there are: {', '.join(get_args(Strategy))}")
+        if law is not None and not isinstance(law, Law):
+            raise TypeError(f"a tree's law is a Law(intensity=..., period=...), not {law!r}")
         self._strategy: Strategy = strategy
         self._law = law or Law()
         self._history = History()
@@ -105,6 +118,7 @@ class Tree(Actor):
         self._awaiting: list[Reply] = []
         self._was_up = self._stopping = False
         self._gave_up: GiveUp | None = None
+        self._last = ""  # crash, at which it gave up
         try:
             for child in children:  # the names are there before the first actor runs, so that all can write to all
                 self._add(child)
@@ -185,13 +199,14 @@ class Tree(Actor):
         self._refuse_all()
 
     def _add(self, child: Child) -> _Branch:
+        child = StartChild(child).child
         cell = self._cell.system.cell(child, self._cell.name, self._cell.mailbox.put_control)
         branch = self._branches[child.name] = _Branch(cell)
         return branch
 
     def _refuse_all(self) -> None:
         """Whoever waits for a child, or for all, waits in vain."""
-        ended = Refused(STOPPED, f"{self._cell.address} ended before its children were up")
+        ended = Refused(STOPPED, f"{self._cell.address} ended before its children were up; {self._last}".rstrip("; "))
         for branch in self._branches.values():
             self._answer(branch.starters, ended)
             self._answer(branch.stoppers, True)
@@ -223,7 +238,8 @@ class Tree(Actor):
         verdict = crashed(self._law, self._history, self.now(), self.chance.random)
         if isinstance(verdict, GiveUp):
             self._gave_up = verdict
-            self._cell.system.channel.happened("tree_gave_up", self._cell.name, f"last: {cell.name}: {shown(crash)}")
+            self._last = f"{cell.name}: {'stopped' if crash is None else shown(crash)}"
+            self._cell.system.channel.happened("tree_gave_up", self._cell.name, f"last: {self._last}")
             for other in self._branches.values():
                 other.wanted, other.why = False, "gave_up"
             return
@@ -261,7 +277,7 @@ class Tree(Actor):
                 return
             if cell.phase in ("up", "starting"):
                 cell.stop()
-                if cell.shutdown < math.inf:
+                if cell.shutdown <= YEAR:
                     self.after(cell.shutdown, ShutdownDue(cell, cell.incarnation))
                 return
             branch.doomed = False
@@ -271,7 +287,9 @@ class Tree(Actor):
                 self._answer(branch.starters, Refused(STOPPED, f"{cell.address} was stopped before it was up"))
                 self._answer(branch.stoppers, True)
         if self._gave_up is not None:
-            raise GaveUp(f"{self._gave_up.crashes} crashes within {self._gave_up.within:g} s below {self._cell.name}")
+            crashes, within = self._gave_up
+            times = f"{crashes} crashes within {within:.2g} s" if crashes > 1 else "a crash"
+            raise GaveUp(f"{times} below {self._cell.name}; the last: {self._last}")
         if self._stopping:
             self._stop()
             return

@@ -70,7 +70,7 @@ def plan(service: Service, instances: Sequence[Instance], *, hold: bool = False,
     active = [instance for instance in instances if instance.state in ACTIVE]
     steps: list[Step] = [Stop(i) for i in instances if i.state == "failed" and not _judged(service, i)]
     if service.rollout == "removing" or service.halted:
-        steps += [_end(instance) for instance in active]
+        steps += [_end(instance) for instance in instances if instance.state in ACTIVE or instance.state == "lost"]
         if service.rollout == "removing" and not instances:
             steps.append(Forget())
         return steps

@@ -192,7 +192,10 @@ def test_the_snapshot_shows_who_waits_on_whom(world: World) -> None:
     do(here.ref("a"), ask_both)
     world.until(lambda: len(kept) == 2)
     waits = info(here, "a").waits
-    assert [(wait.on, wait.what) for wait in waits] == [("here/b", "kit.Do/1"), ("here/c", "kit.Do/1")]
+    assert [(wait.on, wait.what) for wait in waits] == [
+        ("here/b", "tests.contract.kit.Do/1"),
+        ("here/c", "tests.contract.kit.Do/1"),
+    ]
     assert all(0.0 <= wait.seconds < PATIENCE for wait in waits)
     kept[0].answer(None)
     assert [type(wait) for wait in info(here, "a").waits] == [Wait]

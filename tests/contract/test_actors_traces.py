@@ -21,7 +21,7 @@ def handled(system: System, trace: str) -> dict[str, Span]:
 
 
 def say(span: Span) -> str:
-    return f"{span.kind} {span.what.partition('.')[2]} {span.sender.partition('/')[2]}->{span.to.partition('/')[2]}"
+    return f"{span.kind} {span.what.rpartition('.')[2]} {span.sender.partition('/')[2]}->{span.to.partition('/')[2]}"
 
 
 def outline(spans: list[Span], parent: str, depth: int = 0) -> list[str]:
@@ -55,7 +55,7 @@ def test_one_trace_runs_through_all_ways_of_saying_something(world: World) -> No
         ". ask Introduce/1 a->c",
         ". . ask Total/1 c->d",
         ". . . answer  d->c",
-        ". . . . answer  c->a",
+        ". . . . answer int c->a",
         ". note Write/1 a->a",
         ". timer Do/1 a->a",
         ". . tell Add/1 a->d",
@@ -196,7 +196,7 @@ def test_a_conversation_crosses_nodes_and_each_knows_its_part(world: World) -> N
         "tell Add/1 ->c",
         "ask Introduce/1 ->a",
         ". ask Total/1 a->c",
-        ". . answer  c->",
+        ". . answer int c->",
     ]
     assert [say(span) for span in handled(there, trace).values()] == ["tell Add/1 ->c", "ask Total/1 a->c"]
     assert {span.span for span in whole} == {*handled(here, trace), *handled(there, trace)}

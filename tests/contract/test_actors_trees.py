@@ -170,7 +170,8 @@ def test_a_node_whose_children_cannot_start_says_so(world: World) -> None:
     assert "unexpected keyword argument 'nonsense'" in happened(here, "actor_crashed", "a")[0]
     with pytest.raises(Refused) as refused:
         here.wait_until_up(PATIENCE)
-    assert refused.value.code == "not_found"
+    assert refused.value.code == "gave_up"
+    assert "unexpected keyword argument" in refused.value.detail
 
 
 def test_a_tree_that_crashes_leaves_no_child_behind(world: World) -> None:

@@ -39,7 +39,7 @@ def end_below(here: System) -> None:
     [
         (stop, "a", "stopped", ""),
         (crash, "a", "crashed", "ValueError('as told')"),
-        (end_below, "t", "gave_up", "1 crashes within 0 s below t"),
+        (end_below, "t", "gave_up", "a crash below t; the last: b: ValueError"),
     ],
 )
 def test_a_watcher_is_told_why_an_actor_is_gone(

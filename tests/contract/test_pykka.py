@@ -12,9 +12,9 @@ import pytest
 from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, _ActorStop
 
-from tests.contract.kit import FAST, PATIENCE, Add, Crash, Part, Total, info, part, parts, total
+from tests.contract.kit import FAST, PATIENCE, Add, Total, do, info, parts, total
 from tests.contract.world import RealWorld
-from tucano.actors.kernel import Refused
+from tucano.actors.kernel import Refused, System
 
 
 def test_it_is_the_pykka_that_is_known() -> None:
@@ -198,16 +198,13 @@ def test_start_constructs_registers_and_starts_the_loop_in_the_callers_thread() 
 # Pykka's own refs on the kernel's actors.
 
 
-def pykkas(world: RealWorld) -> Any:
-    """Pykka's ref of the only part that runs."""
-    found = pykka.ActorRegistry.get_by_class(Part)
-    assert len(found) == 1
-    return found[0]
+def pykkas(here: System) -> Any:
+    """Pykka's ref of the part `a`."""
+    return do(here.ref("a"), lambda part: part.actor_ref)
 
 
 def test_pykkas_own_refs_tell_and_ask(real: RealWorld) -> None:
-    real.node(*parts("a"))
-    ref = pykkas(real)
+    ref = pykkas(real.node(*parts("a")))
     assert ref.is_alive()
     ref.tell(Add(2))
     assert ref.ask(Total()) == 2
@@ -219,7 +216,7 @@ def test_pykkas_own_refs_tell_and_ask(real: RealWorld) -> None:
 
 def test_pykkas_own_refs_stop_an_incarnation_and_its_tree_starts_the_next(real: RealWorld) -> None:
     here = real.node(*parts("a"), law=FAST)
-    ref = pykkas(real)
+    ref = pykkas(here)
     ref.tell(Add(1))
     assert total(here.ref("a")) == 1
     assert ref.stop() is True
@@ -232,31 +229,33 @@ def test_pykkas_own_refs_stop_an_incarnation_and_its_tree_starts_the_next(real: 
 
 def test_pykkas_proxies_are_refused(real: RealWorld) -> None:
     here = real.node(*parts("a"))
-    proxy = pykkas(real).proxy()
+    proxy = pykkas(here).proxy()
     with pytest.raises(Refused, match="here/a takes no ProxyGetAttr"):
         proxy.total.get()
     with pytest.raises(Refused, match="here/a takes no ProxyCall"):
         proxy.receive(Total()).get()
     with pytest.raises(Refused):
-        pykkas(real).ask(ProxyCall(("on_stop",), (), {}))
+        pykkas(here).ask(ProxyCall(("on_stop",), (), {}))
     assert info(here, "a").restarts == 0
 
 
-def test_no_actor_is_left_in_pykkas_registry(real: RealWorld) -> None:
-    here = real.node(part("a", shutdown=0.01), *parts("b"), law=FAST)
-    assert len(pykka.ActorRegistry.get_all()) == 3
-    for name in "ab":
-        here.ref(name).tell(Crash())
-        assert total(here.ref(name)) == 0
-    assert len(pykka.ActorRegistry.get_all()) == 3
-    real.block(here.ref("a"))
-    assert here.stop(PATIENCE)
-    real.unblock()
-    real.until(lambda: pykka.ActorRegistry.get_all() == [])
-
-
-def test_pykkas_stop_all_ends_the_node(real: RealWorld) -> None:
+def test_pykkas_stop_all_is_for_pykkas_own_actors(real: RealWorld) -> None:
     here = real.node(*parts("a", "b"), law=FAST)
+    assert pykka.ActorRegistry.get_all() == []
     pykka.ActorRegistry.stop_all()
-    real.until(here.ended.is_set)
-    assert here.gave_up is None
+    assert total(here.ref("a")) == 0
+
+
+def test_a_system_exit_in_a_plain_actor_ends_no_actor_of_ours(real: RealWorld) -> None:
+    class Exits(pykka.ThreadingActor):
+        use_daemon_thread = True
+
+        def on_receive(self, message: Any) -> None:
+            raise SystemExit(message)
+
+    here = real.node(*parts("a"), law=FAST)
+    here.expose("plain", Exits.start())
+    with pytest.raises(Refused) as refused:
+        here.ref("plain").ask(3, timeout=PATIENCE)
+    assert refused.value.code == "stopped"
+    assert total(here.ref("a")) == 0

@@ -7,12 +7,13 @@ import hashlib
 import random
 import shutil
 from collections import deque
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tests.sim.auditor import Auditor
 from tests.sim.doors import Answer, DataPath, Door, Street
 from tests.sim.ledger import Ledger, Op
 from tests.sim.machine import Machine, Process
@@ -51,6 +52,8 @@ class Cluster:
         machines: by worker.
         path: the present balancer's data path.
         floors: how many instances of a service must serve, whatever happens that is not their own death.
+        lasting: no process dies or falls ill by itself.
+        calm: nothing goes wrong at all: no request may come to an instance that does not serve.
         wrong: what should not have happened, so far.
 
     """
@@ -63,7 +66,8 @@ class Cluster:
         self.ledgers: dict[str, Ledger] = {}
         self.floors: dict[str, int] = {}
         self.wrong: list[str] = []
-        self.lasting = True  # nothing dies by itself
+        self.lasting = True
+        self.calm = True
         self._home = home
         self._places: dict[str, str] = {}  # where each instance was started
         self._lapses: deque[tuple[float, str]] = deque()  # when one ceased to serve by itself, and of which service
@@ -127,6 +131,11 @@ class Cluster:
         elif node in self.machines:
             self.machines[node].tell = None
 
+    def lose_power(self, worker: str, *, disk: bool) -> None:
+        """Let a worker's machine fail, with all that runs there; with `disk`, it comes back as a new one."""
+        self.crash(worker)
+        self.machines[worker].lose_power(disk=disk)
+
     def start(self, node: str) -> None:
         """Start a node that is down, or has given up."""
         if not self.simulation.nodes[node].is_up:
@@ -143,17 +152,19 @@ class Cluster:
             Child("deployer", Deployer),
             Child("worker_mgr", WorkerMgr),
             Child("gateway", Gateway, {**gateway, "about": about}),
+            Child("auditor", Auditor, {"drained": self._drained}),
         ]
 
     def _balancer(self) -> list[Child]:
         draw = functools.partial(random.Random(f"{self.simulation.seed}/requests").uniform, 0.0, 3.0)
 
         def make_proxy() -> DataPath:
-            self.path = DataPath(self.turns, draw, self._drained)
+            self.path = DataPath(self.turns, draw)
             return self.path
 
+        about = {"address": "tcp://balancer:1", "pid": self.simulation.nodes["balancer"].incarnation, "cpus": 1}
         cache = self._home / "balancer" / "routes.msgpack"
-        return [Child("balancer", Balancer, {"make_proxy": make_proxy, "cache": cache, "address": "tcp://balancer:1"})]
+        return [Child("balancer", Balancer, {"make_proxy": make_proxy, "cache": cache, **about})]
 
     def _worker(self, name: str) -> list[Child]:
         pid = self.simulation.nodes[name].incarnation
@@ -180,9 +191,10 @@ class Cluster:
             return "the record cannot be asked"
         services = {e.service.name: e.service for e in entries.entries if e.service is not None}
         instances = [e.instance for e in entries.entries if e.instance is not None]
-        away = [e.worker.name for e in entries.entries if e.worker is not None and e.worker.state != "ready"]
-        if away:
-            return f"not ready: {away}"
+        workers = {e.worker.name: e.worker.state for e in entries.entries if e.worker is not None}
+        there = {n: "ready" if node.is_up else "gone" for n, node in self.simulation.nodes.items() if n != "controller"}
+        if workers != there:
+            return f"the record has {workers}, there are {there}"
         for service in services.values():
             mine = [i for i in instances if i.service == service.name]
             if service.rollout in ("rolling", "removing") or not _is_as_wanted(service, mine):
@@ -190,16 +202,17 @@ class Cluster:
         strays = [i for i in instances if i.service not in services]
         if strays:
             return f"of no service: {strays}"
-        there = {(i.id, i.node, "ready") for i in instances}
-        disks = {(r.order.id, m.name, r.instance.state) for m in self.machines.values() for r in m.disk.values()}
-        if disks != there:
-            return f"workers have {sorted(disks)}, the record {sorted(there)}"
+        kept = {(i.id, i.node, "ready") for i in instances}
+        up = [machine for name, machine in self.machines.items() if self.simulation.nodes[name].is_up]
+        disks = {(r.order.id, m.name, r.instance.state) for m in up for r in m.disk.values()}
+        if disks != kept:
+            return f"workers have {sorted(disks)}, the record {sorted(kept)}"
         runs = {(p.order.id, m.name, p.serves) for m in self.machines.values() for p in m.processes.values()}
         if runs != {(i.id, i.node, True) for i in instances}:
-            return f"what runs is {sorted(runs)}, the record has {sorted(there)}"
+            return f"what runs is {sorted(runs)}, the record has {sorted(kept)}"
         routes = {name: {(t.instance, t.ready) for t in route.targets} for name, route in self.path.routes.items()}
         if routes != {name: {(i.id, True) for i in instances if i.service == name} for name in services}:
-            return f"the routes are {routes}, the record has {sorted(there)}"
+            return f"the routes are {routes}, the record has {sorted(kept)}"
         return ""
 
     def settle(self, within: float = 90.0) -> None:
@@ -232,14 +245,17 @@ class Cluster:
         if self.lasting and serving < self.floors.get(service, 0):
             self._complain(f"only {serving} of {service} serve, {self.floors[service]} should")
 
-    def _drained(self, service: str, draining: Set[str]) -> None:
+        if self.calm and not process.serves and process.order.id in self.path.open():
+            self._complain(f"users are sent to {process.order.id}, which does not serve")
+
+    def _drained(self, service: str, draining: Sequence[str]) -> None:
         """The controller has decided to do without some ready instances: rightly, as far as it could know?"""
         while self._lapses and self._lapses[0][0] < self.turns.now() - NEWS:
             self._lapses.popleft()
         serving = sum(p.serves and p.order.id not in draining for p in self.processes(service))
         lapses = sum(name == service for _, name in self._lapses)
         if serving + lapses < self.floors.get(service, 0):
-            self._complain(f"{sorted(draining)} are drained though only {serving} others of {service} serve")
+            self._complain(f"{draining} are drained though only {serving} others of {service} serve")
 
     def _complain(self, what: str) -> None:
         self.simulation.note(f"WRONG {what}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgpack
@@ -86,13 +86,11 @@ class DataPath:
     Args:
         turns: time.
         draw: seconds that the open requests of an instance go on.
-        drained: told, for each service, of all that is draining whenever that becomes more.
 
     """
 
-    def __init__(self, turns: Turns, draw: Callable[[], float], drained: Callable[[str, Set[str]], None]) -> None:
+    def __init__(self, turns: Turns, draw: Callable[[], float]) -> None:
         self.routes: dict[str, Service] = {}
-        self._drained = drained
         self._turns = turns
         self._draw = draw
         self._busy: dict[str, float] = {}  # until when, by draining instance
@@ -103,13 +101,12 @@ class DataPath:
     def apply(self, services: Mapping[str, Service]) -> None:
         """See `Proxy`."""
         self.routes = dict(services)
-        busy = {}
-        for service in services.values():
-            draining = [target.instance for target in service.targets if not target.ready]
-            if not self._busy.keys() >= set(draining):
-                self._drained(service.name, set(draining))
-            busy |= {one: self._busy.get(one) or self._turns.now() + self._draw() for one in draining}
-        self._busy = busy
+        draining = [t.instance for service in services.values() for t in service.targets if not t.ready]
+        self._busy = {one: self._busy.get(one) or self._turns.now() + self._draw() for one in draining}
+
+    def open(self) -> set[str]:
+        """Instances that get new requests."""
+        return {target.instance for service in self.routes.values() for target in service.targets if target.ready}
 
     def in_flight(self) -> dict[str, int]:
         """See `Proxy`."""

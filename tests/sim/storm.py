@@ -41,6 +41,7 @@ class Storm:
 
         """
         until = self._simulation.now() + seconds
+        self._cluster.calm = False
         troubles = [self._disturb, self._partition, self._slow, self._crash_node, self._crash_actor]
         if deaths:
             troubles += [self._kill_process, self._lose_power, self._sicken]
@@ -50,10 +51,13 @@ class Storm:
         while self._simulation.now() < until:
             self._simulation.run(self._chance.expovariate(1 / 2.0))
             if self._chance.random() < 0.5:
-                self._command()
+                self.command(trouble=0.2)
             else:
                 self._chance.choice(troubles)()
         self.end()
+        if deaths and self._chance.random() < 0.5:  # not all return
+            self._cluster.lose_power(self._chance.choice(list(self._cluster.machines)), disk=True)
+            self._crash_actor()
 
     def end(self) -> None:
         """Let all faults end."""
@@ -71,12 +75,18 @@ class Storm:
                 if process.order.spec.run.script == "serve" and process.was_well:
                     machine.feel(process, well=True)
 
-    def _command(self) -> None:
+    def command(self, trouble: float = 0.0) -> None:
+        """Let a client want something.
+
+        Args:
+            trouble: probability that something crashes in the middle of it.
+
+        """
         cluster, chance = self._cluster, self._chance
         name = chance.choice(self._lasting + self._others)
         least = 2 if name in self._lasting else 1
         what = chance.choice(("good", "bad", "scale", "restart", "undeploy"))
-        if chance.random() < 0.2:  # in the middle of it
+        if chance.random() < trouble:
             self._later(0.0, 5e-5, chance.choice((self._crash_node, self._crash_actor)))
         match what:
             case "good":
@@ -141,6 +151,5 @@ class Storm:
 
     def _lose_power(self) -> None:
         name = self._chance.choice(list(self._cluster.machines))
-        self._cluster.crash(name)
-        self._cluster.machines[name].lose_power(disk=self._chance.random() < 0.5)
+        self._cluster.lose_power(name, disk=self._chance.random() < 0.5)
         self._later(0.1, 10.0, lambda: self._cluster.start(name))

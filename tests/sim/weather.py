@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pykka
-
 from tests.sim.forest import GENEROUS, LEAVES, TIMEOUT, TREES, Ledger, Trouble, plant
 from tucano.actors.kernel import ActorInfo, Ref
 from tucano.testing import Simulation
 from tucano.testing.simulation import Node
-
-
-def registered() -> int:
-    """Actors that Pykka knows of: all that have not ended."""
-    return len(pykka.ActorRegistry.get_all())
 
 
 class Storm:
@@ -32,7 +25,6 @@ class Storm:
         self.simulation = simulation
         self.chance = simulation.chance
         self.ledger = Ledger(simulation.chance)
-        self._registered = registered()
         self.lost = 0  # dead letters of nodes that have crashed since
         self.ends: list[str] = []  # how asks may end, besides `ENDS`
         names = [f"n{number}" for number in range(count)]
@@ -63,8 +55,8 @@ class Storm:
         simulation.run(2 * TIMEOUT)
         self.ledger.check_asks(*self.ends)
         self.ledger.check_pipes()
-        left = registered() - self._registered - sum(len(node.players) for node in self.nodes)
-        assert left == 0, f"{left} actors that were replaced have not ended"
+        for node in self.nodes:
+            assert node.unended == len(node.players), "who was replaced has ended"
 
     def all_up(self) -> bool:
         """Whether every leaf of every node runs."""

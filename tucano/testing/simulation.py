@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from tucano.actors.kernel import Child, Ref, Refused, System
@@ -34,11 +34,19 @@ class Node:
 
     """
 
-    def __init__(self, simulation: Simulation, name: str, start: Callable[[], Sequence[Child]], tree: Any) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        name: str,
+        start: Callable[[], Sequence[Child]],
+        peers: Collection[str] | None,
+        tree: Any,
+    ) -> None:
         self.name = name
         self.incarnation = 0
         self._simulation = simulation
         self._start = start
+        self._peers = peers
         self._tree = tree
         self._runtime: SimulatedRuntime | None = None
         self.system: System | None = None
@@ -48,6 +56,11 @@ class Node:
     def players(self) -> dict[str, Player]:
         """The actors that run, by name."""
         return {} if self._runtime is None or self.system is None else self._runtime.players
+
+    @property
+    def unended(self) -> int:
+        """How many incarnations have not ended, those that were abandoned among them."""
+        return 0 if self._runtime is None else self._runtime.unended
 
     @property
     def is_up(self) -> bool:
@@ -66,7 +79,7 @@ class Node:
         return self.system.ref(address)
 
     def start(self) -> None:
-        """Start the next incarnation, connected to all other nodes that are up."""
+        """Start the next incarnation, connected to its peers that are up."""
         simulation = self._simulation
         self.incarnation += 1
         chance = random.Random(f"{simulation.seed}/{self.name}/{self.incarnation}")
@@ -76,7 +89,8 @@ class Node:
         self.system.channel.listener = lambda it: simulation.note(f"{self.name} {it.what} {it.who} {it.detail}")
         self.system.run(list(self._start()), **self._tree)
         for other in simulation.nodes.values():
-            if other is not self and other.is_up and other.link is not None:
+            wanted = other is not self and (self._peers is None or other.name in self._peers)
+            if wanted and other.is_up and other.link is not None:
                 self.link.connect(other.name, other.link.address)
         simulation.note(f"{self.name} starts, incarnation {self.incarnation}")
 
@@ -133,6 +147,7 @@ class Simulation:
         name: str,
         *children: Child,
         start: Callable[[], Sequence[Child]] | None = None,
+        peers: Collection[str] | None = None,
         wait: float = 10.0,
         **tree: Any,
     ) -> Node:
@@ -142,11 +157,12 @@ class Simulation:
             name: unique.
             children: of the root tree.
             start: makes the children anew for each incarnation, where they must not share anything.
+            peers: names of the nodes that it connects to, by default all; they connect back.
             wait: virtual seconds to wait at most.
             tree: further arguments of the root `Tree`: strategy, law.
 
         """
-        node = self.nodes[name] = Node(self, name, start or (lambda: children), tree)
+        node = self.nodes[name] = Node(self, name, start or (lambda: children), peers, tree)
         node.start()
         with contextlib.suppress(Refused):  # what crashes in its start is the test's own matter
             node.ref("root").ask(AwaitUp(), timeout=wait)
