@@ -262,9 +262,7 @@ def test_nodes_of_other_clusters_do_not_meet(node: Callable[..., tucano.Node], p
 @pytest.mark.parametrize("listen", [None, "127.0.0.1:0"])
 def test_a_node_whose_children_cannot_start_says_so_and_leaves_nothing_behind(listen: str | None) -> None:
     bad = Child("bad", Part, {"faults": {"start": [blow("ValueError")] * 9}})
-    with pytest.raises(
-        Refused, match=r"here did not start: 3 crashes within .* below root; the last: bad: Value"
-    ):
+    with pytest.raises(Refused, match=r"here did not start: 3 crashes within .* below root; the last: bad: Value"):
         tucano.Node("here", [bad], listen=listen, law=STRICT)
 
 
