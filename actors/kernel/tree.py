@@ -79,7 +79,7 @@ class _Branch:
     cell: Cell
     wanted: bool = True  # False: it goes down for good
     doomed: bool = False  # it goes down because of a sibling's crash
-    held: bool = False  # it waits for its backoff to be over
+    held: RestartDue | None = None  # it waits for its backoff to be over
     why: str = "stopped"
     starters: list[Reply] = field(default_factory=list)  # who waits until it is up
     stoppers: list[Reply] = field(default_factory=list)  # who waits until it is gone
@@ -151,8 +151,9 @@ class Tree(Actor):
                 self._awaiting.append(self.reply_later())
             case RestartDue(names):
                 for name in names:
-                    if name in self._branches:
-                        self._branches[name].held = False
+                    branch = self._branches.get(name)
+                    if branch and branch.held is message:  # and not for a later crash's
+                        branch.held = None
             case ShutdownDue(cell, incarnation):
                 branch = self._branch(cell, incarnation)
                 if branch and cell.phase == "stopping":
@@ -243,16 +244,16 @@ class Tree(Actor):
                 other.wanted, other.why = False, "gave_up"
             return
         self._history = verdict.history
-        concerned = self._concerned(cell.name)
-        for name in concerned:
+        due = RestartDue(tuple(self._concerned(cell.name)))
+        for name in due.names:
             other = self._branches[name]
             if other.cell.child.restart == "temporary":
                 other.wanted = False
                 continue
-            other.held = True
+            other.held = due
             other.doomed = other.cell.phase != "down"
             other.cell.restarts += 1
-        self.after(verdict.after, RestartDue(tuple(concerned)))
+        self.after(verdict.after, due)
 
     def _concerned(self, name: str) -> list[str]:
         names = list(self._branches)

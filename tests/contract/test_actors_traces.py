@@ -54,13 +54,13 @@ def test_one_trace_runs_through_all_ways_of_saying_something(world: World) -> No
         ". . tell Add/1 b->c",
         ". ask Introduce/1 a->c",
         ". . ask Total/1 c->d",
-        ". . . answer  d->c",
+        ". . . answer int d->c",
         ". . . . answer int c->a",
         ". note Write/1 a->a",
         ". timer Do/1 a->a",
         ". . tell Add/1 a->d",
         ". ask Total/1 a->nobody",
-        ". refusal  nobody->a",
+        ". refusal Refused nobody->a",
     ])  # fmt: skip
     assert {span.span for span in spans} - set(handled(here, trace)) == {
         span.span for span in spans if span.to == "here/nobody"

@@ -10,6 +10,9 @@ import pytest
 from tucano.transport import wire
 from tucano.transport.link import Kind, Letter
 
+NUL = b"\0"
+CLUSTER = b"0" * 16
+
 
 @pytest.mark.parametrize(
     "raw",
@@ -17,9 +20,10 @@ from tucano.transport.link import Kind, Letter
         b"",
         b"x",
         b"\0" * 4,
-        b"tucano1\0bad\0a\x001\0tcp://h:1",
         b"a" * 300,
-        b"tucano1\0%b\0a\x001\0tcp://h:1\n" % (b"0" * 16),
+        NUL.join((b"tucano1", b"bad", b"a", b"1", b"tcp://h:1")),
+        NUL.join((b"tucano1", CLUSTER, b"a\n", b"1", b"tcp://h:1")),
+        NUL.join((b"tucano1", CLUSTER, b"a", b"1", b"tcp://h:1\n")),
     ],
 )
 def test_a_bad_routing_id_is_refused(raw: bytes) -> None:

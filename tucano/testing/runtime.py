@@ -272,6 +272,11 @@ class SimulatedRuntime:
         self._all[player] = None
         self.turns.ready(player)
 
+    @property
+    def unended(self) -> int:
+        """Incarnations that have not had their last turn."""
+        return len(self._all)
+
     def ended(self, player: Player) -> None:
         """An incarnation has had its last turn."""
         self._all.pop(player, None)

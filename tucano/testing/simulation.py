@@ -60,6 +60,11 @@ class Node:
         return {} if self._runtime is None or self.system is None else self._runtime.players
 
     @property
+    def unended(self) -> int:
+        """How many incarnations have not ended, those that were abandoned among them."""
+        return 0 if self._runtime is None else self._runtime.unended
+
+    @property
     def is_up(self) -> bool:
         """Whether it runs."""
         return self.system is not None and not self.system.ended.is_set()
@@ -95,7 +100,10 @@ class Node:
     def stop(self, timeout: float = 60.0) -> bool:
         """Stop it in order; whether all actors stopped within `timeout` virtual seconds."""
         system, self.system = self.system, None
-        return system is None or system.stop(timeout)
+        stopped = system is None or system.stop(timeout)
+        if self._runtime is not None:
+            self._runtime.vanish()  # what was abandoned ends with the process
+        return stopped
 
     def crash(self) -> None:
         """Let it vanish between two messages: no goodbye, no `on_stop`; what it had in memory is gone."""
