@@ -55,11 +55,11 @@ class _Dealer(Outgoing):
         secure: Callable[[zmq.Socket[bytes]], None],
     ) -> None:
         super().__init__(counts)
+        self._secure = secure
         self._context = context
         self._identity = identity
         self._address = address
         self._on_turn = on_turn
-        self._secure = secure
         self._is_armed = False  # the sending thread has been told
         self._is_full = False  # ZeroMQ took no more; who waited for room in vain does not wait again
         self._offered_at = -math.inf
@@ -210,6 +210,29 @@ class ZmqLink(LinkBase):
         while (way := self._stuck.get()) is not None:
             way.push()
 
+    def _run(self) -> None:
+        """Receive until closed; beat and look for silent peers in between."""
+        now = self._now
+        ticked = now()
+        while not self._closed:
+            with contextlib.suppress(zmq.Again):  # nothing has come for `RCVTIMEO`
+                self._receive()
+            if now() - ticked >= BEAT:
+                self._tick()
+                ticked = now()
+
+    def _receive(self) -> None:
+        """Wait for a message, and take it."""
+        try:
+            identity, *frames = self._secured.take(self._router)
+        except BadFrame as error:
+            self._refuse(error)
+            return
+        if len(frames) == 1:
+            self._arrived(identity, frames[0])
+        else:
+            self._refuse(f"{len(frames)} parts instead of one")
+
     def _tick(self) -> None:
         """See `LinkBase`; nothing more is said to whose key is void."""
         with self._lock:
@@ -217,22 +240,3 @@ class ZmqLink(LinkBase):
         for ways in void:
             ways.close()
         super()._tick()
-
-    def _run(self) -> None:
-        """Receive until closed; beat and look for silent peers in between."""
-        take, now = self._secured.take, self._now
-        ticked = now()
-        while not self._closed:
-            with contextlib.suppress(zmq.Again):  # nothing has come for `RCVTIMEO`
-                try:
-                    parts = take(self._router)
-                except BadFrame as error:
-                    self._refuse(error)
-                    continue
-                if len(parts) == 2:
-                    self._arrived(*parts)
-                else:
-                    self._refuse(f"{len(parts) - 1} parts instead of one")
-            if now() - ticked >= BEAT:
-                self._tick()
-                ticked = now()
