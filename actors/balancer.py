@@ -72,15 +72,25 @@ class Balancer(Actor):
         cache: file for the routes, so that a balancer that restarts while the controller is away has them.
         address: where the node's bridge is reached.
         controller: name of the controller's node.
+        pid: of this process, for people; 0 to look it up.
+        cpus: processors of this machine, for people; 0 to look.
 
     """
 
     Inbox = _Inbox
 
     def __init__(
-        self, make_proxy: Callable[[], Proxy], cache: Path, address: str, controller: str = "controller"
+        self,
+        make_proxy: Callable[[], Proxy],
+        cache: Path,
+        address: str,
+        controller: str = "controller",
+        pid: int = 0,
+        cpus: int = 0,
     ) -> None:
         super().__init__()
+        self._pid = pid or os.getpid()
+        self._cpus = cpus or os.cpu_count() or 1
         self._make_proxy = make_proxy
         self._cache = cache
         self._address = address
@@ -121,6 +131,7 @@ class Balancer(Actor):
             case WatchDue():
                 self._ask_for_routes()
             case RefreshDue():
+                self._registered = False  # the manager may have taken a pause of ours for our end
                 self._ask_for_routes()
                 self.after(REFRESH, RefreshDue())
             case RetryDue():
@@ -173,8 +184,7 @@ class Balancer(Actor):
         if not self._registered:
             self._registered = True  # until the answer says otherwise
             self.watch(self._record)
-            cpus = os.cpu_count() or 1
-            hello = worker_mgr.Hello(self.ref.node, os.getpid(), self._address, cpus, 0, (), "balancer")
+            hello = worker_mgr.Hello(self.ref.node, self._pid, self._address, self._cpus, 0, (), "balancer")
             self.pipe(self._manager, hello, 2.0, Registered)
 
     def _take(self, entries: Iterable[discovery.Entry]) -> None:

@@ -1,11 +1,13 @@
 """The worker's builder: fetches an artifact, unpacks it and runs the build script, once for all who want the same.
 
 A build is a job that passes through `queued -> fetching -> unpacking -> running`, and has one thing at a time that it
-waits for: a chunk, the thread that unpacks, or the script. Where things lie is `workspace`'s to say.
+waits for: the artifact, the thread that unpacks, or the script. How the artifact comes is `fetch`'s to say, where all
+lies is `workspace`'s.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
@@ -15,28 +17,20 @@ from pathlib import Path
 from typing import Any, Final, assert_never
 
 from tucano.actors.disk import artifact, logs, workspace
-from tucano.actors.disk.download import BadArtifact, Download
+from tucano.actors.disk.download import BadArtifact
+from tucano.actors.fetch import Fetch
 from tucano.actors.kernel import Actor, Refused, Reply
-from tucano.actors.messages import builder, gateway
+from tucano.actors.messages import builder
 from tucano.actors.proc.exits import EXITS
 from tucano.actors.proc.process import Process, environment, in_words, spawn
 
 log = logging.getLogger("tucano.builder")
 
-CHUNK: Final = 512 << 10
-"""Bytes that are asked for at once."""
-
-CHUNK_TIMEOUT: Final = 10.0
-"""Seconds that a chunk may take."""
-
-PATIENCE: Final = 60.0
-"""Seconds without a chunk after which a fetch has failed; and for an artifact that the controller says it has not:"""
-
-UNKNOWN_PATIENCE: Final = 5.0
-"""because the controller may just be starting."""
+PIECE_TIMEOUT: Final = 10.0
+"""Seconds that a piece may take."""
 
 RETRY: Final = 0.3
-"""Seconds before a chunk is asked for again."""
+"""Seconds before pieces are asked for again."""
 
 MAX_OUTPUT: Final = 64 << 20
 """Bytes that a build may print."""
@@ -51,10 +45,11 @@ class _Job:
     def __init__(self, key: str, make: builder.Make) -> None:
         self.key = key
         self.make = make
+        self.makes = [make]
         self.waiting: list[Reply] = []
         self.running = False  # past the queue
-        self.download: Download | None = None
-        self.last_chunk = 0.0
+        self.fetch: Fetch | None = None
+        self.has_all = False  # of the artifact
         self.ends_at = 0.0
         self.process: Process | None = None
         self.is_abandoned = False
@@ -115,12 +110,12 @@ class Builder(Actor):
                     self._abandon(job)
             case builder.Collect(keep):
                 self._collect({Path(directory).name for directory in keep})
-            case builder.Fetched(key, result):
-                self._step(key, lambda job: self._fetched(job, result))
+            case builder.Fetched(key, offset, result):
+                self._step(key, lambda job: self._fetched(job, offset, result))
             case builder.FetchDue(key):
                 self._step(key, self._fetch)
-            case builder.Unpacked(key, error):
-                self._step(key, lambda job: self._unpacked(job, error))
+            case builder.Unpacked(key, error, damaged):
+                self._step(key, lambda job: self._unpacked(job, error, damaged))
             case builder.BuildEnded(key, status):
                 self._step(key, lambda job: self._build_ended(job, status))
             case builder.LimitsDue(key):
@@ -142,6 +137,7 @@ class Builder(Actor):
             job.waiting.append(self.reply_later())
             self._enqueue(job)  # which may fail at once
         else:
+            job.makes.append(make)
             job.waiting.append(self.reply_later())
         return None
 
@@ -175,43 +171,61 @@ class Builder(Actor):
             self._fail(job, f"{error.strerror or error} ({self._places.root})")
 
     def _begin(self, job: _Job) -> None:
-        self._places.clear(job.key, self.fresh_id())
+        self._places.clear(job.key, self.fresh_id(), keep_archive=True)
         self._clean()
-        job.download = Download(job.make.artifact, job.make.size, self._places.archive(job.key))
-        job.last_chunk = self.now()
+        job.fetch = Fetch(job.make, self._places.archive(job.key), self.now())
+        job.has_all = False
         self._fetch(job)
 
     def _fetch(self, job: _Job) -> None:
-        offset = 0 if job.download is None else job.download.offset
-        wanted = gateway.ReadArtifact(job.make.artifact, offset, CHUNK)
-        self.pipe(self._gateway, wanted, CHUNK_TIMEOUT, lambda result: builder.Fetched(job.key, result))
-
-    def _fetched(self, job: _Job, result: Any) -> None:
-        if isinstance(result, Refused):
-            patience = UNKNOWN_PATIENCE if result.code == "not_found" else PATIENCE
-            if self.now() - job.last_chunk > patience:
-                self._fail(job, f"its artifact could not be fetched from the controller: {result}")
-            else:
-                self.after(RETRY, builder.FetchDue(job.key))
+        """Ask for as many pieces as may be on their way."""
+        if job.fetch is None or job.has_all:
             return
-        is_complete = job.download is not None and job.download.add(result)
-        job.last_chunk = self.now()
-        if is_complete:
-            threading.Thread(target=self._unpack, args=(job.key,), name="tucano-unpack", daemon=True).start()
-        else:
-            self._fetch(job)
+        if job.fetch.is_complete:
+            job.has_all = True
+            args = (job.key, job.fetch, self.noting(builder.Unpacked))
+            threading.Thread(target=self._unpack, args=args, name="tucano-unpack", daemon=True).start()
+            return
+        for wanted in job.fetch.ask(self.now()):
+            into = functools.partial(builder.Fetched, job.key, wanted.offset)
+            self.pipe(self._gateway, wanted, PIECE_TIMEOUT, into)
 
-    def _unpack(self, key: str) -> None:
+    def _fetched(self, job: _Job, offset: int, result: Any) -> None:
+        fetch = job.fetch
+        if fetch is None or job.has_all:
+            return  # it was asked for twice
+        if isinstance(result, Refused):
+            if fetch.missed(offset, result, self.now()):
+                self.after(RETRY, builder.FetchDue(job.key))
+            else:
+                text = f"its artifact could not be fetched from the controller: {result}"
+                self._fail(job, text, keep_archive=result.code != "not_found")
+            return
+        fetch.came(offset, result, self.now())
+        done = fetch.progress(self.now())
+        for make in job.makes:
+            if done is not None and make.progress is not None:
+                make.progress.tell(builder.Fetching(make.about, done, make.size))
+        self._fetch(job)
+
+    def _unpack(self, key: str, fetch: Fetch, done: Callable[..., None]) -> None:
         """Run in a thread of its own: a large artifact takes seconds."""
+        archive = self._places.archive(key)
         try:
-            artifact.unpack(self._places.archive(key), self._places.directory(key))
-            self._places.archive(key).unlink()
+            fetch.check()
+            artifact.unpack(archive, self._places.directory(key))
+            archive.unlink()
+        except BadArtifact as error:
+            done(key, str(error), True)
         except (artifact.ArtifactError, OSError) as error:
-            self.note(builder.Unpacked(key, str(error) or repr(error)))
+            done(key, str(error) or repr(error))
         else:
-            self.note(builder.Unpacked(key))
+            done(key)
 
-    def _unpacked(self, job: _Job, error: str) -> None:
+    def _unpacked(self, job: _Job, error: str, damaged: bool) -> None:
+        if damaged and job.fetch is not None and job.fetch.went_on:
+            self._begin(job)  # what an earlier fetch had left was damaged: all anew
+            return
         if error:
             self._fail(job, error)
             return
@@ -225,7 +239,7 @@ class Builder(Actor):
         except ValueError as nul:
             self._fail(job, str(nul))
             return
-        EXITS.watch(process, lambda status: self.note(builder.BuildEnded(job.key, status)))
+        EXITS.watch(process, self.noting(lambda status: builder.BuildEnded(job.key, status)))
         job.ends_at = self.now() + job.make.build.timeout
         self._places.note_process(job.key, process)
         self.after(LOOK, builder.LimitsDue(job.key))
@@ -263,11 +277,11 @@ class Builder(Actor):
             reply.answer(made)
         self._remove(job)
 
-    def _fail(self, job: _Job, why: str) -> None:
+    def _fail(self, job: _Job, why: str, *, keep_archive: bool = False) -> None:
         detail = f"the build of {job.make.service} failed on {self.ref.node}: {why}"
         if job.process is not None:
             EXITS.stop(job.process, 0)
-        self._discard(job.key, keep_log=True)
+        self._discard(job.key, keep_log=True, keep_archive=keep_archive)
         self._refuse(job, Refused("build_failed", detail))
         self._remove(job)
 
@@ -309,10 +323,10 @@ class Builder(Actor):
         for name in self._places.names() - keep - set(self._jobs):
             self._discard(name)
 
-    def _discard(self, name: str, *, keep_log: bool = False) -> None:
+    def _discard(self, name: str, **keep: bool) -> None:
         """Delete a build; a disk that refuses leaves it there without its mark, and it is begun anew when wanted."""
         try:
-            self._places.clear(name, self.fresh_id(), keep_log=keep_log)
+            self._places.clear(name, self.fresh_id(), **keep)
         except OSError as error:
             log.error("cannot delete build %s: %s", name, error)
         self._clean()

@@ -76,6 +76,7 @@ class Deployer(Actor):
         self._writing: dict[str, list[tuple[Service | None, Reply]]] = {}  # by key: commands that wait for the disk
         self._setbacks: dict[str, tuple[float, History]] = {}  # by service: create nothing before, and why
         self._failed_on: dict[str, str] = {}  # by service: the worker where an instance failed last
+        self._confirmed: set[str] = set()  # instances that we made, or that a worker who is there has told us of
 
     def on_start(self) -> None:
         """Read the record; until then commands are refused."""
@@ -140,13 +141,16 @@ class Deployer(Actor):
         self._tick()
 
     def _workers_changed(self, entries: Sequence[discovery.Entry]) -> None:
-        for entry in entries:
-            if entry.worker is not None:
-                self._workers[entry.worker.name] = entry.worker
-                if entry.worker.state == "gone":
-                    gone = [i for i in self._instances.values() if i.node == entry.worker.name]
-                    self._lose(gone, "its worker is gone")
-        self._reconcile_all()
+        workers = [entry.worker for entry in entries if entry.worker is not None]
+        for worker in workers:
+            self._workers[worker.name] = worker
+            if worker.state != "ready":
+                there = [instance for instance in self._instances.values() if instance.node == worker.name]
+                self._confirmed.difference_update(instance.id for instance in there)
+                if worker.state == "gone":
+                    self._lose(there, "its worker is gone")
+        if workers:  # all else is our own doing
+            self._reconcile_all()
 
     def _keep(self, instance: Instance) -> None:
         self._instances[instance.id] = instance
@@ -154,6 +158,7 @@ class Deployer(Actor):
 
     def _remove(self, instance: Instance) -> None:
         del self._instances[instance.id]
+        self._confirmed.discard(instance.id)
         self._record.tell(discovery.Delete(f"instance/{instance.id}"))
 
     def _event(self, kind: str, subject: str, text: str) -> None:
@@ -206,6 +211,7 @@ class Deployer(Actor):
                 self._tell_stop(report)  # it was removed while its worker was away
             return
         now = reported(known, report)
+        self._confirmed.add(report.id)
         if now == known:
             return
         if now.state == "stopped":
@@ -279,7 +285,8 @@ class Deployer(Actor):
             return
         hold = self._setbacks.get(name, (0.0, History()))[0] > self.now()
         mine = [instance for instance in self._instances.values() if instance.service == name]
-        for step in rollout.plan(service, mine, hold=hold and service.rollout != "rolling"):
+        unsure = any(instance.state in ACTIVE and instance.id not in self._confirmed for instance in mine)
+        for step in rollout.plan(service, mine, hold=hold and service.rollout != "rolling", unsure=unsure):
             self._do(service, step)
 
     def _do(self, service: Service, step: rollout.Step) -> None:
@@ -313,6 +320,7 @@ class Deployer(Actor):
             return  # no worker is ready: the next look tries again
         identifier = f"{service.name}-{self.fresh_id()}"
         instance = Instance(identifier, service.name, revision.number, node, since=self.wall())
+        self._confirmed.add(identifier)
         self._keep(instance)
         self._tell_run(instance)
 

@@ -49,7 +49,7 @@ class Discovery(Actor):
         self._events: deque[Event] = deque(maxlen=KEEP_EVENTS)
         self._watchers: dict[Ref, tuple[str, ...]] = {}
         self._told: dict[Ref, int] = {}
-        self._followers: set[Ref] = set()
+        self._followers: dict[Ref, None] = {}  # in the order in which they came
         self._late: dict[str, Entry | None] = {}  # None: deleted
         self._late_events: list[Event] = []
 
@@ -94,7 +94,7 @@ class Discovery(Actor):
             case Down(who):
                 gone = self.address(who)
                 self._watchers.pop(gone, None)
-                self._followers.discard(gone)
+                self._followers.pop(gone, None)
             case _:
                 assert_never(message)
         return None
@@ -170,7 +170,7 @@ class Discovery(Actor):
 
     def _follow(self, follow: Follow) -> Happened:
         if follow.watcher is not None:
-            self._followers.add(follow.watcher)
+            self._followers[follow.watcher] = None
             self.watch(follow.watcher)
         last = self._events[-1].seq if self._events else 0
         since = follow.since if follow.since >= 0 else last + follow.since

@@ -7,34 +7,37 @@ the component that it concerns and answered when that has.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
-
-import msgpack
-import msgspec
 
 from tucano.actors.disk.artifact import ArtifactError
 from tucano.actors.disk.artifact_store import Store
-from tucano.actors.kernel import Actor, Down, Refused
+from tucano.actors.kernel import Actor, Down, Ref, Refused
 from tucano.actors.messages import balancer, deployer, discovery, node, operations, supervisor, worker_mgr
 from tucano.actors.messages.gateway import (
     Answered,
     CollectDue,
     Followed,
-    Gathered,
     Loaded,
     ReadArtifact,
     Received,
     StreamsDue,
     WatchDue,
 )
-from tucano.actors.messages.model import Event, Instance, Service, Worker
-from tucano.actors.pure import views
+from tucano.actors.messages.model import Event
+from tucano.actors.pure import requests, views
+from tucano.actors.pure.mirror import Mirror
+from tucano.actors.pure.pending import Asker, Pending, all_good, the_one
 from tucano.transport.door import Client, Door
+from tucano.transport.security import Guest
 
 ASK = 10.0
 """Seconds that a component has to answer."""
+
+ASK_ALL = 2.0
+"""Seconds that each node has, when all are asked: one that is just away is then left out."""
 
 STREAM = 60.0
 """Seconds after which a follower of a stream who says nothing is taken to be gone."""
@@ -43,7 +46,7 @@ COLLECT = 300.0
 """Seconds between two looks for artifacts that no revision needs."""
 
 _Inbox = (
-    Received | Answered | Gathered | Followed | ReadArtifact | discovery.Changed | discovery.Happened | Loaded
+    Received | Answered | Followed | ReadArtifact | discovery.Changed | discovery.Happened | Loaded
     | WatchDue | StreamsDue | CollectDue | Down
 )  # fmt: skip
 
@@ -80,13 +83,11 @@ class Gateway(Actor):
         self._deployer = self.address(deployer)
         self._manager = self.address(manager)
         self._door: Door | None = None
-        self._revision = -1
         self._last_event = -1  # at first: only the last one, which nobody follows yet
-        self._services: dict[str, Service] = {}
-        self._instances: dict[str, Instance] = {}
-        self._workers: dict[str, Worker] = {}
-        self._streams: dict[tuple[Client, int], float] = {}  # last word of the follower
-        self._gathering: dict[tuple[Client, int], list[Any]] = {}
+        self._known = Mirror()
+        self._streams: dict[Asker, tuple[float, Guest]] = {}  # last word of the follower, and who it is
+        self._pending: dict[int, Pending] = {}
+        self._numbers = itertools.count(1)
         self._started = self.now()
 
     def on_start(self) -> None:
@@ -108,12 +109,10 @@ class Gateway(Actor):
     def receive(self, message: _Inbox) -> object:
         """Handle one message."""
         match message:
-            case Received(client, frame):
-                self._received(client, frame)
-            case Answered(client, identifier, op, result):
-                self._answer(client, identifier, op, result)
-            case Gathered(client, identifier, op, expected, result):
-                self._gathered(client, identifier, op, expected, result)
+            case Received(client, frame, guest):
+                self._received(client, frame, guest)
+            case Answered(number, result):
+                self._answered(number, result)
             case ReadArtifact(artifact, offset, limit):
                 try:
                     return self._store.read(artifact, offset, min(limit, 1 << 20))
@@ -124,11 +123,8 @@ class Gateway(Actor):
                 self.pipe(self._record, discovery.Watch(self.ref, prefixes), 2.0, Loaded)
             case Loaded(result):
                 self._loaded(result)
-            case discovery.Changed(previous, revision, entries):
-                if previous == self._revision:
-                    self._revision = revision
-                    self._take(entries)
-                elif revision > self._revision:
+            case discovery.Changed():
+                if not self._known.follow(message):
                     self.note(WatchDue())
             case discovery.Happened(events):
                 self._happened(events)
@@ -136,7 +132,7 @@ class Gateway(Actor):
                 if isinstance(result, discovery.Happened):  # if not, the record is down, and we shall be told
                     self._happened(result.events)
             case StreamsDue():
-                self._streams = {s: heard for s, heard in self._streams.items() if self.now() - heard < STREAM}
+                self._streams = {s: last for s, last in self._streams.items() if self.now() - last[0] < STREAM}
                 self.after(STREAM / 4, StreamsDue())
             case CollectDue():
                 self._collect()
@@ -149,58 +145,46 @@ class Gateway(Actor):
 
     # Clients.
 
-    def _on_request(self, client: Client, frame: bytes) -> None:
+    def _on_request(self, client: Client, frame: bytes, guest: Guest) -> None:
         """Called in the door's thread."""
-        if not self.ref.tell(Received(client, frame)) and self._door is not None:
-            busy = {"code": "unavailable", "message": "the controller is too busy: try again in a moment"}
-            self._door.send(client, msgpack.packb({"id": 0, "error": busy}))
+        if not self.ref.tell(Received(client, frame, guest)) and self._door is not None:
+            busy = Refused("unavailable", "the controller is too busy: try again in a moment")
+            self._door.send(client, requests.answer(0, busy))
 
-    def _received(self, client: Client, frame: bytes) -> None:
-        identifier = 0
-        try:
-            plain = msgpack.unpackb(frame)
-            if isinstance(plain, dict) and type(plain.get("id")) is int:
-                identifier = plain["id"]
-            request = msgspec.convert(plain, operations.Request)
-            operation = operations.parse(request.op, request.args)
-        except operations.BadRequest as error:
-            self._answer(client, identifier, "", Refused(error.code, str(error)))
-            return
-        except (msgspec.ValidationError, msgpack.UnpackException, ValueError, RecursionError) as error:
-            why = str(error) or type(error).__name__
-            text = f"not a request: {why}; it must be a msgpack map {{v: 1, id: number, op: text, args: map}}"
-            self._answer(client, identifier, "", Refused("bad_request", text))
+    def _received(self, client: Client, frame: bytes, guest: Guest) -> None:
+        identifier, wanted = requests.read(frame)
+        asker = Asker(client, identifier)
+        if isinstance(wanted, Refused):
+            self._answer(asker, wanted)
             return
         for stream in self._streams:
-            if stream[0] == client:
-                self._streams[stream] = self.now()
+            if stream.client == client:
+                self._streams[stream] = self.now(), guest
         try:
-            answer = self._perform(client, identifier, operation)
+            if objection := operations.objection(wanted, guest):
+                raise Refused("forbidden", objection)
+            answer = self._perform(asker, wanted, guest)
         except Refused as refused:
             answer = refused
         if answer is not None:
-            self._answer(client, identifier, request.op, answer)
+            self._answer(asker, answer)
 
-    def _perform(self, client: Client, identifier: int, operation: operations.Operation) -> Any:
+    def _perform(self, asker: Asker, operation: operations.Operation, guest: Guest) -> Any:
         """The answer, or None when it comes later."""
-
-        def later(component: Any, message: Any, timeout: float = ASK) -> None:
-            op = type(operation).__name__.lower()
-            self.pipe(component, message, timeout, lambda result: Answered(client, identifier, op, result))
-
         match operation:
             case operations.Ping():
                 return {}
-            case operations.Status() | operations.Nodes() if self._revision < 0:
+            case operations.Status() | operations.Nodes() if not self._known.is_loaded:
                 raise Refused("unavailable", "the controller is starting: try again in a moment")
-            case operations.Status() | operations.Nodes():
-                later(self._manager, worker_mgr.ShowMetrics())
+            case operations.Status():
+                self._ask(asker, self._manager, worker_mgr.ShowMetrics(), self._show_status)
+            case operations.Nodes():
+                self._ask(asker, self._manager, worker_mgr.ShowMetrics(), self._show_nodes)
             case operations.Services():
-                return {
-                    "services": [views.line(s, self._instances.values()) for _, s in sorted(self._services.items())]
-                }
+                return views.services(self._known.services, self._known.instances.values())
             case operations.Show(name):
-                return views.detail(self._service(name), self._instances.values())
+                shown = views.detail(self._known.service(name), self._known.instances.values())
+                return shown if guest.role == "admin" else views.masked(shown)
             case operations.Artifact(artifact):
                 return {"has": self._store.has(artifact), "next": 0}
             case operations.Upload():
@@ -208,67 +192,84 @@ class Gateway(Actor):
             case operations.Deploy(spec, artifact, size):
                 if not self._store.has(artifact):
                     raise Refused("not_found", f"artifact {artifact[:12]} has not been uploaded: upload it first")
-                later(self._deployer, deployer.Deploy(spec, artifact, size))
+                self._command(asker, deployer.Deploy(spec, artifact, size))
             case operations.Scale(name, replicas):
-                later(self._deployer, deployer.Scale(name, replicas))
+                self._command(asker, deployer.Scale(name, replicas))
             case operations.Restart(name):
-                later(self._deployer, deployer.Restart(name))
+                self._command(asker, deployer.Restart(name))
             case operations.Undeploy(name):
-                later(self._deployer, deployer.Undeploy(name))
+                self._command(asker, deployer.Undeploy(name))
             case operations.Events(since, follow):
                 if follow:
-                    self._streams[client, identifier] = self.now()
-                later(self._record, discovery.Follow(since))
+                    self._streams[asker] = self.now(), guest
+                self._ask(asker, self._record, discovery.Follow(since))
             case operations.Cancel(stream):
-                return {"cancelled": self._streams.pop((client, stream), None) is not None}
+                return {"cancelled": self._streams.pop(Asker(asker.client, stream), None) is not None}
             case operations.Logs(wanted, offset, limit, build):
-                instance = self._instances.get(wanted)
-                if instance is None:
-                    raise Refused("not_found", f"no instance is called {wanted!r}: `show` lists a service's")
-                later(self.address(f"{instance.node}/supervisor"), supervisor.ReadLog(wanted, offset, limit, build))
+                where = self.address(f"{self._known.instance(wanted).node}/supervisor")
+                self._ask(asker, where, supervisor.ReadLog(wanted, offset, limit, build))
             case operations.Ps(name):
-                self._ask_all(client, identifier, "ps", self._node_names(name), "node", node.Snapshot())
+                names = self._known.nodes(self.ref.node, name)
+                shape = functools.partial(views.actors, names, self._known.workers)
+                self._ask_all(asker, self._known.ready(names), "node", node.Snapshot(), shape)
+            case operations.Trace(trace):
+                shape = functools.partial(views.conversation, trace)
+                self._ask_all(asker, self._nodes(), "node", node.ReadTrace(trace), shape)
+            case operations.Traces():
+                self._ask_all(asker, self._nodes(), "node", node.ReadTraces(), views.conversations)
             case operations.Traffic():
-                names = [w.name for w in self._workers.values() if w.role == "balancer" and w.state == "ready"]
-                self._ask_all(client, identifier, "traffic", names, "balancer", balancer.ShowTraffic())
+                self._ask_all(asker, self._known.balancers(), "balancer", balancer.ShowTraffic(), views.traffic)
             case _:
                 raise Refused("unknown_op", f"{type(operation).__name__} is not to be had here")
         return None
 
-    def _answer(self, client: Client, identifier: int, op: str, result: Any) -> None:
-        if isinstance(result, Refused):
-            error = {"code": result.code, "message": str(result)}
-            self._streams.pop((client, identifier), None)
-            self._send(client, {"id": identifier, "error": error})
-            return
-        if isinstance(result, worker_mgr.AllMetrics):
-            nodes = views.nodes(self._workers.values(), self._instances.values(), result, os.getpid(), self._about)
-            result = {"nodes": nodes}
-            if op == "status":
-                uptime = round(self.now() - self._started, 1)
-                result |= {**self._about, "uptime": uptime, "services": len(self._services)}
-        self._send(client, {"id": identifier, "ok": msgspec.to_builtins(result, builtin_types=(bytes,))})
+    def _command(self, asker: Asker, message: Any) -> None:
+        """Have the deployer do it, and begin a conversation: whatever comes of it can be read by its id."""
+        self._ask(asker, self._deployer, message, functools.partial(views.accepted, self.begin_trace()))
 
-    def _send(self, client: Client, answer: dict[str, Any]) -> None:
-        assert self._door is not None
-        self._door.send(client, msgpack.packb(answer))
+    def _ask(self, asker: Asker, component: Ref, message: Any, shape: Callable[[Any], Any] = views.as_it_is) -> None:
+        number = self._pend(Pending(asker, 1, the_one(shape)))
+        self.pipe(component, message, ASK, functools.partial(Answered, number))
 
-    def _ask_all(self, client: Client, identifier: int, op: str, names: list[str], actor: str, question: Any) -> None:
-        """Ask the same of several nodes; answered when the last has answered or refused."""
-        self._gathering[client, identifier] = []
+    def _ask_all(
+        self, asker: Asker, names: Sequence[str], actor: str, message: Any, shape: Callable[[list[Any]], Any]
+    ) -> None:
+        """Ask the same of an actor on several nodes; the client is answered when the last has answered or refused."""
         if not names:
-            self._gathered(client, identifier, op, 0, None)
+            self._answer(asker, shape([]))
+            return
+        number = self._pend(Pending(asker, len(names), all_good(shape)))
         for name in names:
-            into = functools.partial(Gathered, client, identifier, op, len(names))
-            self.pipe(self.address(f"{name}/{actor}"), question, 2.0, into)
+            self.pipe(self.address(f"{name}/{actor}"), message, ASK_ALL, functools.partial(Answered, number))
 
-    def _gathered(self, client: Client, identifier: int, op: str, expected: int, result: Any) -> None:
-        answers = self._gathering.setdefault((client, identifier), [])
-        answers.append(result)
-        if len(answers) >= expected:
-            del self._gathering[client, identifier]
-            good = [answer for answer in answers if answer is not None and not isinstance(answer, Refused)]
-            self._answer(client, identifier, op, views.gathered(op, good))
+    def _pend(self, pending: Pending) -> int:
+        number = next(self._numbers)
+        self._pending[number] = pending
+        return number
+
+    def _answered(self, number: int, result: Any) -> None:
+        pending = self._pending[number]
+        pending.take(result)
+        if pending.is_complete:
+            del self._pending[number]
+            self._answer(pending.asker, pending.result())
+
+    def _answer(self, asker: Asker, result: Any) -> None:
+        if isinstance(result, Refused):
+            self._streams.pop(asker, None)
+        self._send(asker.client, requests.answer(asker.id, result))
+
+    def _send(self, client: Client, frame: bytes) -> None:
+        assert self._door is not None
+        self._door.send(client, frame)
+
+    def _show_nodes(self, metrics: worker_mgr.AllMetrics) -> dict[str, Any]:
+        known = self._known
+        return views.nodes(known.workers.values(), known.instances.values(), metrics, os.getpid(), self._about)
+
+    def _show_status(self, metrics: worker_mgr.AllMetrics) -> dict[str, Any]:
+        uptime = round(self.now() - self._started, 1)
+        return {**self._show_nodes(metrics), **self._about, "uptime": uptime, "services": len(self._known.services)}
 
     def _happened(self, events: Sequence[Event]) -> None:
         """Pass events on to those who follow them."""
@@ -276,8 +277,12 @@ class Gateway(Actor):
         if not fresh:
             return
         self._last_event = fresh[-1].seq
-        for client, identifier in self._streams:
-            self._send(client, {"id": identifier, "item": {"events": msgspec.to_builtins(fresh)}})
+        assert self._door is not None
+        for stream, (_, guest) in list(self._streams.items()):
+            if self._door.admits(guest):
+                self._send(stream.client, requests.item(stream.id, {"events": fresh}))
+            else:
+                del self._streams[stream]
 
     # Artifacts.
 
@@ -294,8 +299,8 @@ class Gateway(Actor):
             raise Refused("refused", str(error)) from error
 
     def _collect(self) -> None:
-        revisions = [r for s in self._services.values() for r in (s.target, s.previous) if r is not None]
-        if self._revision >= 0:
+        revisions = [r for s in self._known.services.values() for r in (s.target, s.previous) if r is not None]
+        if self._known.is_loaded:
             self._store.collect({revision.artifact for revision in revisions})
 
     # The record.
@@ -306,34 +311,7 @@ class Gateway(Actor):
             return
         self.watch(self._record)
         self.pipe(self._record, discovery.Follow(self._last_event, self.ref), 5.0, Followed)
-        self._revision = result.revision
-        self._services, self._instances, self._workers = {}, {}, {}
-        self._take(result.entries)
+        self._known.load(result)
 
-    def _service(self, name: str) -> Service:
-        if name in self._services:
-            return self._services[name]
-        if self._revision < 0:
-            raise Refused("unavailable", "the controller is starting: try again in a moment")
-        known = ", ".join(sorted(self._services)) or "none yet"
-        raise Refused("not_found", f"no service is called {name!r}; there are: {known}")
-
-    def _node_names(self, wanted: str | None) -> list[str]:
-        here = self.ref.node
-        names = [here, *(name for name, worker in sorted(self._workers.items()) if worker.state == "ready")]
-        if wanted is None:
-            return names
-        if wanted not in names:
-            raise Refused("not_found", f"no node called {wanted!r} is ready; there are: {', '.join(names)}")
-        return [wanted]
-
-    def _take(self, entries: Iterable[discovery.Entry]) -> None:
-        for entry in entries:
-            kind, _, name = entry.key.partition("/")
-            tables: dict[str, dict[str, Any]] = {"service": self._services, "instance": self._instances}
-            known = tables.get(kind, self._workers)
-            value = entry.service or entry.instance or entry.worker
-            if value is None:
-                known.pop(name, None)
-            else:
-                known[name] = value
+    def _nodes(self) -> list[str]:
+        return self._known.ready(self._known.nodes(self.ref.node))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, assert_never
 
@@ -36,9 +37,6 @@ from tucano.actors.pure.lifecycle import Life
 
 log = logging.getLogger("tucano.runner")
 
-HOST: Final = "127.0.0.1"
-"""Where instances listen: the balancer reaches them on their own machine."""
-
 UPKEEP: Final = 1.0
 """Seconds between two looks at the size of the output."""
 
@@ -56,18 +54,26 @@ class Runner(Actor):
         home: the worker's directory, which holds the instance's record.
         id: the instance.
         supervisor: address of who is told.
+        host: where it listens: an address of this machine at which the balancer reaches it.
 
     """
 
     Inbox = _Inbox
 
-    def __init__(self, home: Path, id: str, supervisor: str = "supervisor") -> None:  # noqa: A002 - its name everywhere
+    def __init__(
+        self,
+        home: Path,
+        id: str,  # noqa: A002 - its name everywhere
+        supervisor: str = "supervisor",
+        host: str = "127.0.0.1",
+    ) -> None:
         super().__init__()
         self._id = id
         self._home = home
         self._records = Records(home)
         self._log = self._records.log(id)
         self._supervisor = self.address(supervisor)
+        self._host = host
         self._found: Record | None = None
         self._unwritten = False
         self._life = Life()
@@ -86,7 +92,7 @@ class Runner(Actor):
             return
         CHECKS.join()
         self._joined = True
-        self.after(UPKEEP, runner.UpkeepDue())
+        self.every(UPKEEP, runner.UpkeepDue())
         self._resume(self._found)
         self._report()
 
@@ -170,7 +176,6 @@ class Runner(Actor):
             log.error("cannot remember %s: %s; make room on the disk of this worker", self._id, error)
 
     def _upkeep(self) -> None:
-        self.after(UPKEEP, runner.UpkeepDue())
         if self._unwritten and self._state != "stopped":
             self._write()
         try:
@@ -216,8 +221,8 @@ class Runner(Actor):
         except Refused as refused:
             self._end("failed", f"{self._id} was not started: {refused.detail}")
             return
-        self._update("starting", host=HOST, port=port)
-        own = {"PORT": str(port), "HOST": HOST, "TUCANO_SERVICE": spec.name, "TUCANO_INSTANCE": self._id}
+        self._update("starting", host=self._host, port=port)
+        own = {"PORT": str(port), "HOST": self._host, "TUCANO_SERVICE": spec.name, "TUCANO_INSTANCE": self._id}
         try:
             logs.bound(self._log)
             env = environment(os.environ, **{**spec.run.env, **own})
@@ -295,15 +300,11 @@ class Runner(Actor):
 
     def _target(self) -> Target:
         spec, instance = self._record.order.spec, self._record.instance
-        return Target(instance.host or HOST, instance.port, spec.name, spec.health.http, spec.health.timeout)
+        return Target(instance.host or self._host, instance.port, spec.name, spec.health.http, spec.health.timeout)
 
-    def _tell_check(self) -> Any:
+    def _tell_check(self) -> Callable[[Answer], None]:
         serial = self._serial
-
-        def tell(answer: Answer) -> None:
-            self.note(runner.HealthChecked(serial, answer.healthy, answer.said))
-
-        return tell
+        return self.noting(lambda answer: runner.HealthChecked(serial, answer.healthy, answer.said))
 
     def _checked(self, healthy: bool, said: str) -> None:
         if not self._is_running() or self._process is None:

@@ -49,7 +49,7 @@ BUILD: Final = 300.0
 _Inbox = (
     supervisor.Run | supervisor.Stop | supervisor.StopAll | supervisor.ReadLog | supervisor.RunnerReported
     | supervisor.RunnerStarted | supervisor.BuildDue | supervisor.BuildAnswered | supervisor.HelloDue
-    | supervisor.HelloAnswered | supervisor.InventoryDue | Down
+    | supervisor.HelloAnswered | supervisor.InventoryDue | builder.Fetching | Down
 )  # fmt: skip
 
 
@@ -63,6 +63,7 @@ class Supervisor(Actor):
         runners: address of the tree that has the runners.
         collector: address.
         bridge: where other nodes reach this one, for people.
+        host: where services listen.
 
     """
 
@@ -76,6 +77,7 @@ class Supervisor(Actor):
         runners: str = "runners",
         collector: str = "collector",
         bridge: str = "",
+        host: str = "127.0.0.1",
     ) -> None:
         super().__init__()
         self._home = home
@@ -84,6 +86,7 @@ class Supervisor(Actor):
         self._runners = self.address(runners)
         self._collector = self.address(collector)
         self._bridge = bridge
+        self._host = host
         self._records: Records
         self._roster = Roster()
         self._tracked: tuple[tuple[str, int], ...] = ()
@@ -127,6 +130,9 @@ class Supervisor(Actor):
             case supervisor.BuildAnswered(identifier, result):
                 if entry := self._roster.get(identifier):
                     self._built(entry, result)
+            case builder.Fetching(identifier, done, size):
+                if (entry := self._roster.get(identifier)) and entry.is_building:
+                    self._change(entry, "building", f"fetched {100 * done // size} % of {size / 1e6:.1f} MB")
             case supervisor.HelloDue():
                 self._say_hello()
             case supervisor.HelloAnswered(result):
@@ -213,7 +219,7 @@ class Supervisor(Actor):
 
     def _build(self, entry: Entry) -> None:
         order = entry.record.order
-        make = builder.Make(order.spec.name, order.artifact, order.size, order.spec.build)
+        make = builder.Make(order.spec.name, order.artifact, order.size, order.spec.build, self.ref, order.id)
         self.pipe(self._builder, make, BUILD, lambda result: supervisor.BuildAnswered(order.id, result))
 
     def _built(self, entry: Entry, result: Any) -> None:
@@ -241,7 +247,7 @@ class Supervisor(Actor):
 
     def _start_runner(self, entry: Entry) -> None:
         entry.has_runner = True
-        args = {"home": self._home, "id": entry.id, "supervisor": self.ref.name}
+        args = {"home": self._home, "id": entry.id, "supervisor": self.ref.name, "host": self._host}
         start = StartChild(Child(self._runner(entry.id).name, Runner, args))
         self.pipe(self._runners, start, ASK, lambda result: supervisor.RunnerStarted(entry.id, result))
 

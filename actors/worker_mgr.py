@@ -59,6 +59,7 @@ class WorkerMgr(Actor):
         self._patience = patience
         self._workers: dict[str, Worker] = {}
         self._metrics: dict[str, Metrics] = {}
+        self._present: set[str] = set()  # those who have been heard, and whose silence we shall be told of
 
     def on_start(self) -> None:
         """Ask the record whom to expect: after a restart, who does not come back in time is gone."""
@@ -82,6 +83,8 @@ class WorkerMgr(Actor):
                 self._loaded(result)
             case LoadDue():
                 self._load()
+            case Down(who) if who == self._record.address:
+                self._load()
             case Down(who, why, detail):
                 self._silent(who.partition("/")[0], detail or why)
             case PatienceDue(node, silent_since):
@@ -100,34 +103,44 @@ class WorkerMgr(Actor):
         if isinstance(result, Refused):
             self.after(0.2, LoadDue())
             return
-        for worker in (entry.worker for entry in result.entries if entry.worker is not None):
-            if worker.name not in self._workers:  # it has not said hello yet: it has a while for that
+        self.watch(self._record)
+        recorded = {entry.worker.name: entry.worker for entry in result.entries if entry.worker is not None}
+        for worker in self._workers.values():  # a record that crashed has lost what it had not yet written
+            if worker != recorded.get(worker.name):
+                self._keep(worker)
+        for worker in recorded.values():
+            if worker.name not in self._workers:  # it has not been heard yet: it has a while for that
                 self._workers[worker.name] = worker
                 self.after(RETURN, PatienceDue(worker.name, worker.since))
 
     def _hello(self, hello: Hello) -> None:
         before = self._workers.get(hello.node)
-        worker = Worker(
-            hello.node, "ready", self.wall(), hello.pid, hello.address, hello.cpus, hello.memory, hello.role
-        )
-        self._keep(worker)
+        is_new = before is None or before.pid != hello.pid or before.state != "ready"
+        since = self.wall() if before is None or is_new else before.since
+        worker = Worker(hello.node, "ready", since, hello.pid, hello.address, hello.cpus, hello.memory, hello.role)
+        if worker != before:
+            self._keep(worker)
         self._watch_node(worker)
-        if before is None or before.pid != hello.pid or before.state != "ready":
+        if is_new:
             adopted = f", {len(hello.instances)} instances running" if hello.instances else ""
             self._event(f"{hello.role}_joined", hello.node, f"process {hello.pid}{adopted}")
         if hello.role == "worker":
             self._deployer.tell(deployer.InventoryReported(hello.node, hello.instances))
 
     def _heard(self, node: str) -> None:
-        """A word of a node that was silent: it is back."""
+        """A word of a node that was silent, or that we have not heard before: it is there."""
         worker = self._workers.get(node)
-        if worker is not None and worker.state != "ready":
-            self._keep(msgspec.structs.replace(worker, state="ready", since=self.wall()))
-            self._watch_node(worker)
+        if worker is None or node in self._present:
+            return
+        if worker.state != "ready":
+            worker = msgspec.structs.replace(worker, state="ready", since=self.wall())
+            self._keep(worker)
             self._event(f"{worker.role}_back", node, "it is heard again")
+        self._watch_node(worker)
 
     def _silent(self, node: str, why: str) -> None:
         worker = self._workers.get(node)
+        self._present.discard(node)
         if worker is None or worker.state != "ready":
             return
         silent = msgspec.structs.replace(worker, state="silent", since=self.wall())
@@ -137,7 +150,7 @@ class WorkerMgr(Actor):
 
     def _out_of_patience(self, node: str, silent_since: float) -> None:
         worker = self._workers.get(node)
-        if worker is None or worker.since != silent_since or worker.state == "gone":
+        if worker is None or node in self._present or worker.since != silent_since or worker.state == "gone":
             return
         self._keep(msgspec.structs.replace(worker, state="gone", since=self.wall()))
         text = "not heard of for too long" + ("; its instances are placed elsewhere" * (worker.role == "worker"))
@@ -146,6 +159,7 @@ class WorkerMgr(Actor):
 
     def _watch_node(self, worker: Worker) -> None:
         name = "supervisor" if worker.role == "worker" else "balancer"
+        self._present.add(worker.name)
         self.watch(self.address(f"{worker.name}/{name}"))
 
     def _keep(self, worker: Worker) -> None:

@@ -5,6 +5,8 @@ import sys
 import msgpack
 import zmq
 
+if len(sys.argv) != 4:
+    sys.exit(__doc__)
 port, name, replicas = sys.argv[1:]
 socket = zmq.Context().socket(zmq.REQ)
 socket.connect(f"tcp://127.0.0.1:{port}")

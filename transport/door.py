@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from tucano.transport.security import Guest
+
 MAX_REQUEST = 2 * 1024 * 1024
 """Bytes of one request, at most."""
 
@@ -15,8 +17,15 @@ Client = tuple[bytes, ...]
 class Door(Protocol):
     """A listening socket for clients. `send` may be called by any thread."""
 
-    def start(self, on_request: Callable[[Client, bytes], None]) -> None:
-        """Begin to receive; `on_request` is called in the door's thread, is quick and does not raise."""
+    def start(self, on_request: Callable[[Client, bytes, Guest], None]) -> None:
+        """Begin to receive; `on_request` is called in the door's thread, is quick and does not raise.
+
+        It is told whose key the request came by, also if that is void by now.
+        """
+        ...
+
+    def admits(self, guest: Guest) -> bool:
+        """Whether somebody who has come in may still be here."""
         ...
 
     def send(self, client: Client, frame: bytes) -> None:

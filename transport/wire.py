@@ -3,20 +3,26 @@
 A *frame* is one ZeroMQ message part: a msgpack array of letters, each an array of
 `[kind, to, sender, id, ttl_ms, tag, body, trace]`. What waits for one peer travels together in one frame.
 
-A *routing id* names the peer for the whole connection: `tucano1 NUL cluster NUL node NUL incarnation NUL address`, at
-most 255 bytes, so that the very first frame of a stranger says whose it is and where answers go. A node that restarts
-has a higher incarnation (its start, in milliseconds since the epoch); frames of a lower one are refused as stale.
+A *routing id* names the peer for the whole connection: `tucano1 NUL cluster NUL node NUL incarnation NUL address`, and
+`NUL lane` on all lanes but control; at most 255 bytes, so that the very first frame of a stranger says whose it is and
+where answers go. A node that restarts has a higher incarnation (its start, in milliseconds since the epoch); frames of
+a lower one are refused as stale.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
-from tucano.transport.link import Letter
+from tucano.transport.link import CONTROL, LANES, Lane, Letter
+
+FRAME = 1024 * 1024
+"""Bytes of letters that travel in one frame; only a letter that is larger makes a larger frame, and travels alone."""
 
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes of one frame, at most; ZeroMQ closes the connection of a peer that announces more."""
@@ -25,9 +31,12 @@ MAX_LETTERS = 4096
 """Letters in one frame, at most."""
 
 _PROTOCOL = b"tucano1"
-_NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")
-_CLUSTER = re.compile(r"^[0-9a-f]{16}$")
-_ADDRESS = re.compile(r"^tcp://[0-9A-Za-z.:\[\]-]{1,80}:[0-9]{1,5}$")
+_HEAD = 160  # bytes of a letter beside its body: an estimate, which need not be right to bound a frame
+_BY_NAME = {lane.encode(): lane for lane in LANES if lane != CONTROL}
+NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
+"""A node's name."""
+_CLUSTER = re.compile(r"^[0-9a-f]{16}\Z")
+_ADDRESS = re.compile(r"^tcp://[0-9A-Za-z.:\[\]-]{1,80}:[0-9]{1,5}\Z")
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Letter])
@@ -46,46 +55,66 @@ class Peer(NamedTuple):
     address: str
 
 
-def routing_id(peer: Peer) -> bytes:
-    """The routing id that names `peer`.
+def routing_id(peer: Peer, lane: Lane = CONTROL) -> bytes:
+    """The routing id that names `peer`, on one of its lanes.
 
     Raises:
         BadFrame: a name that no peer would accept.
 
     """
-    raw = b"\0".join((_PROTOCOL, *(str(part).encode() for part in peer)))
+    said = (*peer, lane) if lane != CONTROL else peer
+    raw = b"\0".join((_PROTOCOL, *(str(part).encode() for part in said)))
     read_routing_id(raw)
     return raw
 
 
-def read_routing_id(raw: bytes) -> Peer:
-    """Who says to be calling.
+def read_routing_id(raw: bytes) -> tuple[Peer, Lane]:
+    """Who says to be calling, and on which lane.
 
     Raises:
         BadFrame: it is no routing id of this protocol.
 
     """
     try:
-        protocol, cluster, node, incarnation, address = raw.split(b"\0")
+        protocol, cluster, node, incarnation, address, *lanes = raw.split(b"\0")
         peer = Peer(cluster.decode("ascii"), node.decode("ascii"), int(incarnation), address.decode("ascii"))
-    except ValueError as error:
+        lane: Lane = CONTROL
+        if lanes:
+            (name,) = lanes
+            lane = _BY_NAME[name]
+    except (ValueError, KeyError) as error:
         raise BadFrame(f"not a routing id of this protocol: {raw[:80]!r}") from error
     sane = (
         len(raw) <= 255
         and protocol == _PROTOCOL
         and _CLUSTER.match(peer.cluster)
-        and _NODE.match(peer.node)
+        and NODE.match(peer.node)
         and 0 < peer.incarnation < 2**63
         and _ADDRESS.match(peer.address)
     )
     if not sane:
         raise BadFrame(f"not a routing id of this protocol: {raw[:80]!r}")
-    return peer
+    return peer, lane
 
 
 def encode(letters: Sequence[Letter]) -> bytes:
     """One frame."""
     return _encoder.encode(letters)
+
+
+def encode_some(letters: deque[Letter]) -> tuple[bytes, int]:
+    """One frame of the first letters, and how many it holds: as many as may travel together, at least one.
+
+    A letter that is too large for any frame gets one of its own, and is refused where it arrives.
+    """
+    batch = list(islice(letters, MAX_LETTERS))  # in one go: others may add to them meanwhile
+    size = 0
+    for count, letter in enumerate(batch):
+        size += _HEAD + len(letter.body)
+        if size > FRAME and count:
+            batch = batch[:count]
+            break
+    return encode(batch), len(batch)
 
 
 def decode(frame: bytes | memoryview) -> list[Letter]:

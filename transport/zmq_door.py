@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 import zmq
 
+from tucano.transport.curve import Curve
 from tucano.transport.door import MAX_REQUEST, Client
+from tucano.transport.security import LOCAL, Guest, Ring, refuse_beyond_loopback
 
 log = logging.getLogger("tucano.transport")
 
@@ -21,17 +23,31 @@ class ZmqDoor:
     Args:
         bind: address to listen at.
         fd: a listening socket, inherited, which outlives this process; `bind` is then its address.
+        ring: the keys that are let in; without, everyone on this machine is.
+
+    Raises:
+        Insecure: an address beyond loopback without keys.
 
     """
 
-    def __init__(self, bind: str, *, fd: int | None = None) -> None:
+    def __init__(self, bind: str, *, fd: int | None = None, ring: Ring | None = None) -> None:
+        if ring is None:
+            refuse_beyond_loopback(bind, "the clients' door at")
+        self._ring = ring
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._curve = None if ring is None else Curve(self._context, ring, ["admin", "reader", "node"])
         self._router = self._context.socket(zmq.ROUTER)
         self._router.set(zmq.LINGER, 500)
         self._router.set(zmq.MAXMSGSIZE, MAX_REQUEST)
         if fd is not None:
             self._router.set(zmq.USE_FD, fd)
-        self._router.bind(bind)
+        if self._curve is not None:
+            self._curve.serve(self._router)
+        try:
+            self._router.bind(bind)
+        except zmq.ZMQError:
+            self._let_go(self._router)
+            raise
         self._bell = self._context.socket(zmq.PAIR)
         self._bell.bind("inproc://bell")
         self._ringer = self._context.socket(zmq.PAIR)
@@ -40,9 +56,9 @@ class ZmqDoor:
         self._lock = threading.Lock()  # around the ringer, and so that nothing is queued once closed
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="tucano-door", daemon=True)
-        self._on_request: Callable[[Client, bytes], None] = lambda _client, _frame: None
+        self._on_request: Callable[[Client, bytes, Guest], None] = lambda _client, _frame, _guest: None
 
-    def start(self, on_request: Callable[[Client, bytes], None]) -> None:
+    def start(self, on_request: Callable[[Client, bytes, Guest], None]) -> None:
         """See `Door.start`."""
         self._on_request = on_request
         self._thread.start()
@@ -54,6 +70,11 @@ class ZmqDoor:
                 self._outgoing.append([*client, frame])
                 self._ringer.send(b"")
 
+    def admits(self, guest: Guest) -> bool:
+        """See `Door.admits`."""
+        found = guest if self._ring is None else self._ring.guest(guest.key)
+        return found is not None and not found.revoked
+
     def close(self) -> None:
         """See `Door.close`."""
         with self._lock:
@@ -63,8 +84,13 @@ class ZmqDoor:
             self._ringer.send(b"close")
         if self._thread.is_alive():
             self._thread.join()
-        for socket in (self._ringer, self._bell, self._router):
+        self._let_go(self._ringer, self._bell, self._router)
+
+    def _let_go(self, *sockets: zmq.Socket[bytes]) -> None:
+        for socket in sockets:
             socket.close()
+        if self._curve is not None:
+            self._curve.close()
         self._context.term()
 
     def _run(self) -> None:
@@ -82,8 +108,15 @@ class ZmqDoor:
             if self._router in ready:
                 with contextlib.suppress(zmq.Again):  # nothing is left
                     for _ in range(100):
-                        *client, frame = self._router.recv_multipart(zmq.NOBLOCK)
-                        if len(client) > 2 or any(client[1:]):
-                            log.warning("refused a client's message of %d parts", len(client) + 1)
-                            continue
-                        self._on_request(tuple(client), frame)
+                        self._take(self._router.recv_multipart(zmq.NOBLOCK, copy=False))
+
+    def _take(self, frames: list[zmq.Frame]) -> None:
+        """Pass a request on, with whose it is."""
+        guest = LOCAL if self._curve is None else self._curve.guest(frames[-1])
+        *client, request = (frame.bytes for frame in frames)
+        if len(client) > 2 or any(client[1:]):
+            log.warning("refused a client's message of %d parts", len(client) + 1)
+        elif guest is None:
+            log.warning("refused a client's message: its key is not known any more")
+        else:
+            self._on_request(tuple(client), request, guest)

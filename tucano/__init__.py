@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tucano.client import Client, connect
+    from tucano.embed import Node
     from tucano.local import local_cluster
 
 __version__ = "0.1.0"
-__all__ = ["Client", "__version__", "connect", "local_cluster"]
+__all__ = ["Client", "Node", "__version__", "connect", "local_cluster"]
 
-_HOMES = {"Client": "tucano.client", "connect": "tucano.client", "local_cluster": "tucano.local"}
+_HOMES = {
+    "Client": "tucano.client",
+    "Node": "tucano.embed",
+    "connect": "tucano.client",
+    "local_cluster": "tucano.local",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -4,7 +4,9 @@
 HOME/
   cluster.json     the cluster's identity
   running.json     process and ports of the cluster that runs here now; absent when none does
+  listening.json   where a cluster with keys listened last, for the next time
   lock             held by the parent process: one cluster a home
+  keys/            who is admitted, and the keys of what runs here; see `tucano.keys`
   logs/            one file a process
   controller/      the record (SQLite) and the artifacts
   balancer/        the last routes, the access log
@@ -17,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -34,6 +37,9 @@ class Running(msgspec.Struct, frozen=True):
         workers: how many.
         nodes: process id by node name.
         ready: whether all nodes have been up.
+        host: where it listens.
+        secure: whether it wants keys of all who come.
+        joined: whether this is only a worker of a cluster whose controller is elsewhere; it has no ports then.
 
     """
 
@@ -44,6 +50,34 @@ class Running(msgspec.Struct, frozen=True):
     workers: int
     nodes: dict[str, int]
     ready: bool = False
+    host: str = "127.0.0.1"
+    secure: bool = False
+    joined: bool = False
+
+    @property
+    def door(self) -> str:
+        """Endpoint for administrators."""
+        return f"tcp://{self.host}:{self.zmq_port}"
+
+    @property
+    def users(self) -> str:
+        """Base URL for end users."""
+        return f"http://{self.host}:{self.http_port}"
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """Where a cluster with keys listens, also the next time: its tokens name it.
+
+    Attributes:
+        host: its address.
+        bridge: the nodes' port.
+        door: the clients' port.
+
+    """
+
+    host: str
+    bridge: int
+    door: int
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -72,6 +106,7 @@ class Home:
         self.balancer = self.path / "balancer"
         self._running = self.path / "running.json"
         self._identity = self.path / "cluster.json"
+        self._listening = self.path / "listening.json"
 
     @classmethod
     def default(cls) -> Home:
@@ -80,6 +115,11 @@ class Home:
             return cls(Path(given))
         state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
         return cls(Path(state) / "tucano")
+
+    @property
+    def option(self) -> str:
+        """What follows a command that is to find this home: ` --home DIR`, or nothing if it is the default one."""
+        return "" if self.path == Home.default().path else f" --home {shlex.quote(str(self.path))}"
 
     def worker(self, name: str) -> Path:
         """All that one worker keeps."""
@@ -94,6 +134,29 @@ class Home:
         if not self._identity.exists():
             write_atomically(self._identity, msgspec.json.encode(Identity(secrets.token_hex(8))))
         return msgspec.json.decode(self._identity.read_bytes(), type=Identity).cluster
+
+    def belong(self, cluster: str) -> None:
+        """Make this a home of a cluster that lives elsewhere.
+
+        Raises:
+            HomeInUse: it is one of another cluster's.
+
+        """
+        if not self._identity.exists():
+            write_atomically(self._identity, msgspec.json.encode(Identity(cluster)))
+        elif self.identity() != cluster:
+            raise HomeInUse(f"{self.path} is the home of another cluster: name another directory with --home")
+
+    def listening(self) -> Listening | None:
+        """Where its cluster listened last."""
+        try:
+            return msgspec.json.decode(self._listening.read_bytes(), type=Listening)
+        except FileNotFoundError:
+            return None
+
+    def keep_listening(self, listening: Listening) -> None:
+        """Remember where its cluster listens."""
+        write_atomically(self._listening, msgspec.json.encode(listening))
 
     def lock(self) -> int:
         """Take the home for this process, until it ends.
@@ -140,10 +203,21 @@ def is_process(pid: int, created: float) -> bool:
         return False
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file's content so that a reader sees the old or the new, never a part; private to the user."""
+def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Replace a file's content so that a reader sees the old or the new, never a part; private to the user.
+
+    Args:
+        path: the file.
+        data: its content.
+        durable: whether it is to be there after a power failure, too.
+
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(data)
-    partial.chmod(0o600)
+    partial.unlink(missing_ok=True)
+    with open(partial, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     partial.replace(path)

@@ -65,7 +65,7 @@ class Cluster:
     @property
     def url(self) -> str:
         """Where users' requests go; the `Host` header names the service."""
-        return f"http://127.0.0.1:{self.running.http_port}"
+        return self.running.users
 
     def deploy(
         self,
@@ -148,6 +148,7 @@ def stop(launch: Launch, home: Home, timeout: float = STOP) -> None:
 def _main() -> int:
     """The cluster's process: a parent with a lifeline, which removes a temporary home at its end."""
     from tucano import parent
+    from tucano.plan import Here
 
     parser = argparse.ArgumentParser(prog="python -m tucano.local")
     parser.add_argument("--home", type=Path, required=True)
@@ -159,7 +160,7 @@ def _main() -> int:
     launcher = os.getppid()
     status = 1
     try:
-        status = parent.run(Home(given.home), given.workers, given.port, 0, lifeline=True)
+        status = parent.run(Home(given.home), Here(given.workers, given.port), lifeline=True)
     except parent.CannotStart as error:
         print(f"tucano: {error}", file=sys.stderr)
     finally:

@@ -22,6 +22,8 @@ import tucano
 from tucano.actors.kernel import Child, Law, Refused, System, Tree
 from tucano.actors.node import Node
 from tucano.home import Home
+from tucano.rings import ring
+from tucano.transport.security import Ring
 from tucano.transport.zmq_link import ZmqLink
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class Options(argparse.Namespace):
     door: str
     door_fd: int | None
     http_fd: int | None
+    services_host: str
+    keys: bool
 
 
 def controller(options: Options, link: ZmqLink) -> list[Child]:
@@ -73,6 +77,7 @@ def controller(options: Options, link: ZmqLink) -> list[Child]:
         "since": time.time(),
         "http_port": http_port,
         "zmq_port": int(options.door.rpartition(":")[2]),
+        "host": options.door.removeprefix("tcp://").rpartition(":")[0],
     }
     return [
         Child("node", Node),
@@ -116,8 +121,10 @@ def worker(options: Options, link: ZmqLink) -> list[Child]:
         Child("scheduler", Scheduler, {"controller": manager}),
         Child("builder", Builder, {"home": home, "gateway": gateway}),
         Child("runners", Tree, {"law": Law(intensity=100, period=10.0)}),
-        Child("supervisor", Supervisor, {"home": home, "controller": manager, "bridge": link.address}),
-    ]
+        Child("supervisor", Supervisor, {
+            "home": home, "controller": manager, "bridge": link.address, "host": options.services_host,
+        }),
+    ]  # fmt: skip
 
 
 ROLES = {"controller": controller, "balancer": balancer, "worker": worker}
@@ -136,7 +143,7 @@ def run(options: Options) -> int:
     for descriptor in (options.fd, options.door_fd, options.http_fd):
         if descriptor is not None:
             os.set_inheritable(descriptor, False)
-    link = ZmqLink(options.name, options.cluster, options.bind, fd=options.fd)
+    link = ZmqLink(options.name, options.cluster, options.bind, fd=options.fd, ring=_ring(options))
     if options.controller:
         link.connect(CONTROLLER, options.controller)
     system = System(options.name, link=link)
@@ -179,7 +186,12 @@ def _door(options: Options) -> Door:
     """A door on the inherited listening socket, of which each incarnation has a copy."""
     from tucano.transport.zmq_door import ZmqDoor
 
-    return ZmqDoor(options.door, fd=None if options.door_fd is None else os.dup(options.door_fd))
+    descriptor = None if options.door_fd is None else os.dup(options.door_fd)
+    return ZmqDoor(options.door, fd=descriptor, ring=_ring(options))
+
+
+def _ring(options: Options) -> Ring | None:
+    return ring(Home(options.home), options.name) if options.keys else None
 
 
 def _port(fd: int | None) -> int:
@@ -202,6 +214,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--door", default="tcp://127.0.0.1:0", help="where clients come in (controller)")
     made.add_argument("--door-fd", type=int, help="a listening socket for clients, inherited (controller)")
     made.add_argument("--http-fd", type=int, help="the end users' listening socket, inherited (balancer)")
+    made.add_argument("--services-host", default="127.0.0.1", help="where services listen (worker)")
+    made.add_argument("--keys", action="store_true", help="use the keys in the home, on every connection")
     return made
 
 

@@ -13,7 +13,6 @@ import ctypes
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -25,11 +24,15 @@ import msgspec
 import psutil
 
 from tucano import remains
-from tucano.actors.keeper import Command, Keeper
+from tucano.actors.keeper import Keeper
 from tucano.actors.kernel import Child, Refused, System
 from tucano.actors.messages.keeper import StopNode
-from tucano.client import Client, ClientError
+from tucano.client import Client, ClusterError
 from tucano.home import Home, HomeInUse, Running
+from tucano.keys import Keys, KeysError
+from tucano.listening import CannotListen
+from tucano.plan import Here, Joined, Plan
+from tucano.transport.security import Insecure
 
 log = logging.getLogger("tucano.parent")
 
@@ -53,17 +56,13 @@ class Parent:
 
     Args:
         home: all that the cluster keeps.
-        workers: how many.
-        http_port: for end users, 0 for any free one.
-        zmq_port: for administrators, 0 for any free one.
+        plan: which nodes there are to be.
 
     """
 
-    def __init__(self, home: Home, workers: int, http_port: int, zmq_port: int) -> None:
+    def __init__(self, home: Home, plan: Plan) -> None:
         self._home = home
-        self._workers = [f"worker-{number}" for number in range(1, workers + 1)]
-        self._ports = (http_port, zmq_port)
-        self._sockets: list[socket.socket] = []
+        self._plan = plan
         self._system: System | None = None
         self._changing = threading.Lock()
         self._running: Running | None = None
@@ -74,7 +73,7 @@ class Parent:
         """Start all nodes, without waiting for them.
 
         Raises:
-            CannotStart: a port or the home is in use.
+            CannotStart: a port or the home is in use, or keys are missing.
 
         """
         webhook = os.environ.get(WEBHOOK, "")
@@ -83,26 +82,18 @@ class Parent:
         try:
             self._lock = self._home.lock()
         except HomeInUse as error:
-            raise CannotStart(f"{error}: `tucano status` shows it, `tucano down` stops it") from error
+            option = self._home.option
+            raise CannotStart(f"{error}: `tucano status{option}` shows it, `tucano down{option}` stops it") from error
         for pid in remains.end_nodes(self._home):
             log.warning("ended process %d, a node whose parent had died", pid)
-        http = self._listen(self._ports[0], "--port")
-        door = self._listen(self._ports[1], "--zmq-port")
-        bridge = self._listen(0, "")
-        self._running = Running(
-            os.getpid(),
-            psutil.Process().create_time(),
-            http.getsockname()[1],
-            door.getsockname()[1],
-            len(self._workers),
-            {},
-        )
+        try:
+            self._running, commands = self._plan.prepare(self._home)
+        except (CannotListen, KeysError, Insecure, HomeInUse) as error:
+            raise CannotStart(str(error)) from error
         self._home.announce(self._running)
         _adopt_orphans()
         self._system = System("parent")
-        self._system.run([Child(c.name, Keeper, {"command": c, "tell": self._on_pid}) for c in self._commands(
-            http, door, bridge
-        )])  # fmt: skip
+        self._system.run([Child(c.name, Keeper, {"command": c, "tell": self._on_pid}) for c in commands])
         return self._running
 
     def wait_until_ready(self) -> Running:
@@ -113,18 +104,22 @@ class Parent:
 
         """
         assert self._running is not None
-        names = {"balancer", *self._workers}
+        names = set(self._plan.awaited)
         deadline = time.monotonic() + READY
-        with Client(self._home, f"tcp://127.0.0.1:{self._running.zmq_port}", timeout=2.0) as client:
-            missing = names
+        with Client(self._home, timeout=2.0) as client:
+            missing, why = names, ""
             while missing and not self.stop.is_set():
                 if time.monotonic() > deadline:
                     logs = ", ".join(str(self._home.log(name)) for name in sorted(missing))
-                    raise CannotStart(f"not up within {READY:g} s: {', '.join(sorted(missing))}; see {logs}")
-                with contextlib.suppress(ClientError):  # the controller is not up yet
+                    raise CannotStart(f"not up within {READY:g} s: {', '.join(sorted(missing))}{why}; see {logs}")
+                try:
                     ready = {node.name: node.pid for node in client.nodes() if node.state == "ready"}
                     with self._changing:
                         missing = {name for name in names if ready.get(name, -1) != self._running.nodes.get(name)}
+                except ClusterError as error:  # the controller is not up yet
+                    if error.code == "forbidden":
+                        raise CannotStart(str(error)) from error
+                    why = f" ({error})"
                 self.stop.wait(0.02)
         with self._changing:
             self._running = msgspec.structs.replace(self._running, ready=True)
@@ -144,14 +139,14 @@ class Parent:
         system = self._system
         if system is None:
             return
-        for names in (["controller"], self._workers, ["balancer"]):
+        for names in self._plan.order:
             asked = [system.ref(name).ask(StopNode(GRACE), timeout=GRACE, block=False) for name in names]
             for name, future in zip(names, asked, strict=True):
                 self._wait(system, name, future)
         system.stop()
         _bury_orphans(set())
         self._home.retract()
-        for listening in self._sockets:
+        for listening in self._plan.held:
             listening.close()
         os.close(self._lock)
 
@@ -173,42 +168,6 @@ class Parent:
                 done.wait(5.0)
                 return
 
-    def _commands(self, http: socket.socket, door: socket.socket, bridge: socket.socket) -> list[Command]:
-        home, cluster = str(self._home.path), self._home.identity()
-        bridge_address = f"tcp://127.0.0.1:{bridge.getsockname()[1]}"
-
-        def command(role: str, name: str, descriptors: list[int], *arguments: str) -> Command:
-            line = [sys.executable, "-m", "tucano.node", role, "--name", name, "--home", home, "--cluster", cluster]
-            return Command(name, [*line, *arguments], descriptors, self._home.log(name))
-
-        return [
-            command(
-                "controller", "controller", [bridge.fileno(), door.fileno(), http.fileno()],
-                "--bind", bridge_address, "--fd", str(bridge.fileno()),
-                "--door", f"tcp://127.0.0.1:{door.getsockname()[1]}", "--door-fd", str(door.fileno()),
-                "--http-fd", str(http.fileno()),
-            ),
-            command(
-                "balancer", "balancer", [http.fileno()], "--controller", bridge_address,
-                "--http-fd", str(http.fileno()),
-            ),
-            *(command("worker", name, [], "--controller", bridge_address) for name in self._workers),
-        ]  # fmt: skip
-
-    def _listen(self, port: int, option: str) -> socket.socket:
-        listening = socket.socket()
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(("127.0.0.1", port))
-            listening.listen(4096)
-        except OSError as error:
-            listening.close()
-            raise CannotStart(
-                f"port {port} {_whose(port)} ({error.strerror}): choose another with {option}, or 0 for any free one"
-            ) from error
-        self._sockets.append(listening)
-        return listening
-
     def _on_pid(self, name: str, pid: int) -> None:
         with self._changing:
             assert self._running is not None
@@ -219,9 +178,7 @@ class Parent:
 
 def run(
     home: Home,
-    workers: int = 2,
-    http_port: int = 0,
-    zmq_port: int = 0,
+    plan: Plan,
     *,
     lifeline: bool = False,
     on_ready: Callable[[Running], None] | None = None,
@@ -235,7 +192,7 @@ def run(
         CannotStart: see `Parent`.
 
     """
-    parent = Parent(home, workers, http_port, zmq_port)
+    parent = Parent(home, plan)
 
     def on_signal(*_: object) -> None:
         if parent.stop.is_set():
@@ -266,19 +223,6 @@ def _hold_lifeline(stop: threading.Event) -> None:
     stop.set()
 
 
-def _whose(port: int) -> str:
-    """Who has a port, as far as this user may know."""
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
-            if connection.pid is None:
-                return "is in use by another user's process"
-            with contextlib.suppress(psutil.Error):  # it ended meanwhile, or may not be looked at
-                command = " ".join(psutil.Process(connection.pid).cmdline())[:80]
-                return f"is in use by process {connection.pid} ({command})"
-            return f"is in use by process {connection.pid}"
-    return "cannot be had"
-
-
 def _adopt_orphans() -> None:
     """Become the one that inherits processes whose parent dies, so that none stays as a zombie (prctl(2))."""
     pr_set_child_subreaper = 36
@@ -293,6 +237,15 @@ def _bury_orphans(known: set[int]) -> None:
                 os.waitpid(child.pid, os.WNOHANG)
 
 
+def _plan(home: Home, options: argparse.Namespace) -> Plan:
+    if not options.joined:
+        return Here(options.workers, options.port, options.zmq_port, options.bridge_port, options.listen)
+    token = Keys(home).joined()
+    if token is None:
+        raise CannotStart(f"{home.path} has joined no cluster: `tucano worker --join FILE`")
+    return Joined(token, options.address, options.bridge_port)
+
+
 def main() -> None:
     """Run the parent that the command line describes."""
     made = argparse.ArgumentParser(prog="python -m tucano.parent", description="Run a cluster on this machine.")
@@ -301,11 +254,15 @@ def main() -> None:
     made.add_argument("--port", type=int, default=0, help="for end users' HTTP; 0: any free one")
     made.add_argument("--zmq-port", type=int, default=0, help="for administrators' ZeroMQ; 0: any free one")
     made.add_argument("--lifeline", action="store_true", help="stop when standard input ends")
+    made.add_argument("--bridge-port", type=int, default=0, help="for nodes on other machines; 0: any free one")
+    made.add_argument("--listen", metavar="HOST", help="where to listen (default: as the last time, or 127.0.0.1)")
+    made.add_argument("--joined", action="store_true", help="only the worker whose token is in the home")
+    made.add_argument("--address", metavar="HOST", help="where the cluster reaches that worker")
     options = made.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     home = Home(options.home) if options.home else Home.default()
     try:
-        status = run(home, options.workers, options.port, options.zmq_port, lifeline=options.lifeline)
+        status = run(home, _plan(home, options), lifeline=options.lifeline)
     except CannotStart as error:
         print(f"tucano: {error}", file=sys.stderr)
         status = 1

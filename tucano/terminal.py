@@ -19,3 +19,8 @@ def mark(good: bool, stream: TextIO | None = None) -> str:
         return "ok:" if good else "FAILED:"
     sign, colour = ("✓", 32) if good else ("✗", 31)
     return f"\033[{colour}m{sign}\033[0m" if colourful(stream) else sign
+
+
+def dim(text: str, stream: TextIO | None = None) -> str:
+    """A text that does not stand out."""
+    return f"\033[2m{text}\033[0m" if colourful(stream) else text

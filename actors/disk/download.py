@@ -1,10 +1,10 @@
-"""An artifact on its way to a worker: written chunk by chunk, and believed only when its hash is right."""
+"""An artifact on its way to a worker: written as it comes, and believed only when its hash is right."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 
 class BadArtifact(Exception):
@@ -12,44 +12,49 @@ class BadArtifact(Exception):
 
 
 class Download:
-    """A file that grows.
+    """A file that grows; one that is there already goes on growing.
 
     Args:
         sha256: what it must hash to.
         size: how many bytes it must have.
-        path: where it is written; nothing is there yet.
+        path: where it is written.
 
     Attributes:
-        offset: bytes so far.
+        at: bytes that were there when it began.
+
+    Raises:
+        OSError: the file cannot be read.
 
     """
 
     def __init__(self, sha256: str, size: int, path: Path) -> None:
-        self.offset = 0
         self._sha256 = sha256
-        self._size = size
         self._path = path
-        self._digest = hashlib.sha256()
+        self.at = path.stat().st_size if path.exists() else 0
+        if self.at > size:
+            path.unlink()
+            self.at = 0
 
-    def add(self, chunk: Any) -> bool:
-        """Append what the controller answered.
-
-        Returns:
-            Whether it is complete, and right.
+    def add(self, pieces: Iterable[bytes]) -> None:
+        """Append what has come.
 
         Raises:
-            BadArtifact: it is no chunk of this artifact, or the whole has another hash.
             OSError: no room, for instance.
 
         """
-        if not isinstance(chunk, bytes) or not chunk or self.offset + len(chunk) > self._size:
-            raise BadArtifact("the controller sent something that is not its artifact: deploy it again")
         with self._path.open("ab") as file:
-            file.write(chunk)
-        self._digest.update(chunk)
-        self.offset += len(chunk)
-        if self.offset < self._size:
-            return False
-        if self._digest.hexdigest() != self._sha256:
+            file.writelines(pieces)
+
+    def check(self) -> None:
+        """Read it all again: it may have been begun by another process, or another machine's life ago.
+
+        Raises:
+            BadArtifact: it has another hash; then it is deleted.
+            OSError: it cannot be read.
+
+        """
+        with self._path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != self._sha256:
+            self._path.unlink()
             raise BadArtifact("its artifact arrived damaged: deploy it again")
-        return True

@@ -103,17 +103,19 @@ class Workspaces:
         """All that have left something here."""
         return {path.name.partition(".")[0] for path in self.root.iterdir() if not path.name.startswith(".")}
 
-    def clear(self, name: str, token: str, *, keep_log: bool = False) -> None:
+    def clear(self, name: str, token: str, *, keep_log: bool = False, keep_archive: bool = False) -> None:
         """Take a build away, at once; `empty_trash` deletes it.
 
         Args:
             name: which.
             token: unique, to name it in the trash.
             keep_log: for a person who wants to know why it failed.
+            keep_archive: for the next attempt to fetch it, which goes on where this one ended.
 
         """
         self._done(name).unlink(missing_ok=True)
-        self.archive(name).unlink(missing_ok=True)
+        if not keep_archive:
+            self.archive(name).unlink(missing_ok=True)
         if not keep_log:
             self.log(name).unlink(missing_ok=True)
         if self.directory(name).exists():

@@ -1,10 +1,12 @@
 """The actor kernel: Pykka with supervision, watches, timers, bounded mailboxes and refs that reach other nodes."""
 
-from tucano.actors.kernel.actor import Actor, Down
-from tucano.actors.kernel.cell import ActorInfo, Child, Wait
+from tucano.actors.kernel.actor import Actor
+from tucano.actors.kernel.child import Child
 from tucano.actors.kernel.clock import Clock, SystemClock
+from tucano.actors.kernel.down import Down
 from tucano.actors.kernel.errors import Refused, TimedOut
 from tucano.actors.kernel.events import Lifecycle
+from tucano.actors.kernel.info import ActorInfo, Wait
 from tucano.actors.kernel.message import Message
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply

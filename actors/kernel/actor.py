@@ -3,101 +3,25 @@
 from __future__ import annotations
 
 import random
-import types
 from collections.abc import Callable
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Union, cast, get_args, get_origin
+from typing import Any
 
-import pykka
-
-from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
-from tucano.actors.kernel.mailbox import Envelope, Mailbox
-from tucano.actors.kernel.message import Message
+from tucano.actors.kernel.clock import seconds
+from tucano.actors.kernel.down import Down
+from tucano.actors.kernel.events import Lifecycle
+from tucano.actors.kernel.life import Life
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
-from tucano.actors.kernel.running import running
 from tucano.actors.kernel.timers import Timer
 
-if TYPE_CHECKING:
-    from tucano.actors.kernel.cell import Cell
 
-birth: ContextVar[Cell] = ContextVar("birth")
-"""The cell for which an actor is being constructed: Pykka creates the inbox in `__init__`, before it knows a name."""
-
-
-class Down(Message, frozen=True):
-    """What a watcher is told, once, of whom it watches.
-
-    Attributes:
-        who: address.
-        why: stopped, crashed, gave_up, node_silent or not_found.
-        detail: for a person.
-
-    """
-
-    who: str
-    why: str
-    detail: str = ""
-
-
-class Fenced(Exception):
-    """Raised in an actor that was given up for not stopping in time: nothing that it says is believed."""
-
-
-class Paused(BaseException):
-    """Raised by a simulation's inbox: the actor's turn is over, its life is not."""
-
-
-class Actor(pykka.ThreadingActor):
+class Actor(Life):
     """Base of all components, and of embedders' own actors.
 
     Subclasses say what they take with `Inbox = Deploy | Scale | ...`; anything else is refused to its sender and
     never reaches `receive`. `receive` returns the answer to an `ask`; raising `Refused` answers with a refusal; any
     other exception is a crash, after which the tree decides.
     """
-
-    use_daemon_thread: ClassVar[bool] = True
-    Inbox: ClassVar[Any] = object
-    shutdown: ClassVar[float] = 5.0
-    """Seconds to stop in, where the child spec says nothing."""
-
-    _accepts: ClassVar[frozenset[type] | None] = None
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        union = cls.__dict__.get("Inbox")
-        if union is not None:
-            kinds = get_args(union) if get_origin(union) in (Union, types.UnionType) else (union,)
-            cls._accepts = None if object in kinds else frozenset(kinds)
-
-    def __init__(self) -> None:
-        cell = birth.get(None)
-        if cell is None:
-            raise TypeError(f"start {type(self).__name__} as a child of a tree (see tucano.actors.kernel.Child)")
-        self._cell = cell
-        self._incarnation = cell.incarnation
-        self._envelope: Envelope | None = None
-        self._crash: BaseException | None = None
-        super().__init__()
-        self.actor_inbox = cast(Any, cell.system.runtime.inbox(cell.mailbox))
-        self._actor_ref = pykka.ActorRef(self)  # made anew, for it has copied the inbox
-
-    # What subclasses write.
-
-    def on_start(self) -> None:
-        """Run in the actor's thread before the first message; a crash here is a crash."""
-
-    def receive(self, message: Any) -> Any:
-        """Handle one message; what is returned answers an `ask`."""
-        raise NotImplementedError(f"{type(self).__name__} has no receive")
-
-    def on_stop(self) -> None:
-        """Run in the actor's thread when it is stopped in order; not after a crash."""
-
-    def on_crash(self) -> None:
-        """Run in the actor's thread after a crash: let go of sockets and threads. Must not raise."""
-
-    # What subclasses use.
 
     @property
     def ref(self) -> Ref:
@@ -131,15 +55,24 @@ class Actor(pykka.ThreadingActor):
         return "" if self._envelope is None else self._envelope.sender
 
     def after(self, delay: float, note: Any) -> Timer:
-        """Put `note` into the own mailbox in `delay` seconds, unless this incarnation has ended by then."""
-        return self._cell.note_after(delay, note, self._incarnation)
+        """Put `note` into the own mailbox in `delay` seconds, unless this incarnation has ended by then.
+
+        Raises:
+            ValueError: the delay is not finite, or longer than a year; a negative one is 0.
+
+        """
+        return self._cell.note_after(seconds(max(delay, 0.0), "delay"), note, self._incarnation)
 
     def every(self, period: float, note: Any) -> Timer:
         """Put `note` into the own mailbox each `period` seconds, until cancelled or this incarnation has ended.
 
         A beat is left out while the one before has not been handled: a slow actor is not buried under its clock.
+
+        Raises:
+            ValueError: the period is shorter than a millisecond or longer than a year.
+
         """
-        return self._cell.note_every(period, note, self._incarnation)
+        return self._cell.note_every(seconds(period, "period", 0.001), note, self._incarnation)
 
     def note(self, note: Any) -> None:
         """Put `note` into the own mailbox now; any thread that the actor owns may call it."""
@@ -160,7 +93,7 @@ class Actor(pykka.ThreadingActor):
                 actor that asked.
 
         """
-        self._cell.pipe(ref, message, timeout, into, self._incarnation)
+        self._cell.pipe(ref, message, seconds(timeout, "timeout"), into, self._incarnation)
 
     def reply_later(self) -> Reply:
         """Take over the answer to the message being handled: what `receive` returns is then ignored."""
@@ -183,152 +116,37 @@ class Actor(pykka.ThreadingActor):
             self._envelope.trace = self._cell.system.tracer.begin(trace)
         return trace
 
-    def watch(self, ref: Ref) -> None:
-        """Be told with one `Down` when the actor behind `ref`, or its node, is gone; at once if it is gone already.
+    def watch(self, whom: Ref | str) -> None:
+        """Be told with one `Down` when an actor, or its node, is gone; at once if it is gone already.
 
         A watch ends with the incarnation that asked for it.
-        """
-        self._cell.watch(ref, self._incarnation)
 
-    def unwatch(self, ref: Ref) -> None:
+        Args:
+            whom: a ref, or an address such as `Down.who`.
+
+        Raises:
+            TypeError: the actor's `Inbox` has no `Down`, or this is no ref.
+            ValueError: no such address can be.
+
+        """
+        self.must_take(Down, "watch")
+        self.speak().watch(self._ref(whom), self._incarnation)
+
+    def unwatch(self, whom: Ref | str) -> None:
         """Not be told."""
-        self._cell.unwatch(ref)
+        self.speak().unwatch(self._ref(whom))
+
+    def _ref(self, whom: Ref | str) -> Ref:
+        if not isinstance(whom, Ref | str):
+            raise TypeError(f"a ref or an address is wanted, not {whom!r}")
+        return self.address(whom) if isinstance(whom, str) else whom
 
     def subscribe(self) -> None:
-        """Be told with a `Lifecycle` of all that happens to this node's actors."""
-        self._cell.system.channel.subscribe(self._cell.name)
+        """Be told with a `Lifecycle` of all that happens to this node's actors.
 
-    # Its life. Pykka's loop runs it; a simulation calls its three parts one by one.
+        Raises:
+            TypeError: the actor's `Inbox` has no `Lifecycle`.
 
-    @property
-    def fenced(self) -> bool:
-        """Whether it was abandoned."""
-        return self._incarnation in self._cell.fenced
-
-    def live(self) -> None:
-        """The whole life, in a thread."""
-        self._actor_loop()
-
-    def _start_actor_loop(self) -> None:
-        self._cell.system.runtime.start(self)
-
-    def _actor_loop(self) -> None:
-        if self.begin_life():
-            self.take_turn()
-        self.end_life()
-
-    def begin_life(self) -> bool:
-        """Run `on_start`; whether that went well."""
-        running.actor = self
-        self._envelope = first = self._cell.first_envelope()
-        began = self.now()
-        try:
-            super()._actor_loop_setup()
-        except BaseException as error:  # noqa: BLE001 - a SystemExit in on_start is a crash like any other
-            self._handle_failure(type(error), error, error.__traceback__)
-        finally:
-            self._envelope = None
-            running.actor = None
-        if first is not None:
-            self._cell.traced(first, self.now() - began, CRASHED if self._crash else "done")
-        if self._crash is None:
-            self._cell.started(self._incarnation)
-        return self._crash is None
-
-    def take_turn(self) -> None:
-        """Handle messages until stopped or crashed; in a simulation one, then `Paused` is raised."""
-        running.actor = self
-        try:
-            super()._actor_loop_running()
-        finally:
-            running.actor = None
-
-    def end_life(self) -> None:
-        """Report to the tree."""
-        running.actor = self
-        try:
-            if self._crash is not None:
-                self.on_crash()
-        except BaseException as error:  # noqa: BLE001 - the crash is told all the same
-            self._crash = error
-        finally:
-            running.actor = None
-            self._cell.ended(self._incarnation, self._crash)
-
-    def _handle_receive(self, message: Any) -> Any:
-        """Handle what waits in the mailbox, the control lane first: all that there is, or in a simulation one."""
-        cell, mine, accepts = self._cell, self._incarnation, self._accepts
-        mailbox: Mailbox = message
-        control, user, receive, clock = mailbox.control, mailbox.user, self.receive, cell.system.clock.now
-        burst, times = cell.system.runtime.burst, cell.times
-        then = clock()
-        while cell.incarnation == mine:
-            if control:
-                envelope = control.popleft()
-                if type(envelope) is not Envelope:
-                    return self.receive_control(envelope)
-            elif user:
-                envelope = user.popleft()
-            else:
-                return None
-            body = envelope.body
-            if envelope.incarnation and envelope.incarnation != mine:
-                pass  # a note of an incarnation that is gone
-            elif accepts is not None and type(body) not in accepts:
-                cell.not_understood(envelope)
-            else:
-                self._envelope = envelope
-                cell.busy_since = then
-                outcome = "done"
-                try:
-                    answer = receive(body)
-                    if envelope.reply is not None:
-                        if mine in cell.fenced:
-                            envelope.reply.refuse(Refused(STOPPED, f"{cell.name} did not stop in time"))
-                        else:
-                            envelope.reply.answer(answer)
-                except Refused as refused:
-                    outcome = refused.code
-                    if envelope.reply is not None:
-                        envelope.reply.refuse(refused)
-                except BaseException as error:
-                    outcome = CRASHED
-                    self._refuse_crashed(envelope, error)
-                    if isinstance(error, Exception):
-                        raise
-                    raise RuntimeError(f"{error!r} in {cell.name}") from error  # Pykka would stop all actors
-                finally:
-                    now = clock()
-                    times.append(now - then)
-                    cell.handled += 1
-                    cell.busy_since = None
-                    if envelope.trace:
-                        cell.traced(envelope, now - then, outcome)
-                    self._envelope = None
-                    then = now
-            if not burst:
-                return None
-        return None
-
-    def _refuse_crashed(self, envelope: Envelope, error: BaseException) -> None:
-        """The message that crashed us is dropped, and whoever asked it is told."""
-        if envelope.reply is not None:
-            what = type(envelope.body).__name__
-            envelope.reply.refuse(Refused(CRASHED, f"{self._cell.name} crashed on {what}: {error!r}"))
-
-    def receive_control(self, message: Any) -> Any:
-        """Handle a message of the control lane that is no envelope: Pykka's order to stop, or a broken pipe."""
-        if isinstance(message, Exception):
-            raise message
-        return super()._handle_receive(message)
-
-    def _handle_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        del exception_type, traceback
-        self._crash = self._crash or exception_value
-        pykka.ActorRegistry.unregister(self.actor_ref)
-        self.actor_stopped.set()
+        """
+        self.must_take(Lifecycle, "subscribe")
+        self.speak().system.channel.subscribe(self._cell.name)

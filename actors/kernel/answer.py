@@ -12,9 +12,12 @@ from tucano.actors.kernel.errors import Refused, TimedOut
 from tucano.actors.kernel.running import running
 
 if TYPE_CHECKING:
+    from tucano.actors.kernel.ref import Ref
     from tucano.actors.kernel.runtime import Runtime
 
 _NOTHING = object()
+
+_MAKING = threading.Lock()  # of lists of who waits: held for an instant, and only by who comes before the answer
 
 
 class Answer(pykka.Future[Any]):
@@ -24,7 +27,7 @@ class Answer(pykka.Future[Any]):
     that is resolved before it is read needs none.
 
     Args:
-        whom: address, for the text of a timeout.
+        whom: who is asked, for the text of a timeout.
         timeout: seconds from now until it is a `TimedOut`.
         runtime: has the clock, and knows how to wait.
 
@@ -36,9 +39,12 @@ class Answer(pykka.Future[Any]):
     _value: Any = None
     _error: BaseException | None = None
     _done = False
+    _waiting: list[threading.Lock] | None = None
     _runtime: Runtime | None = None
+    _whom: Ref | None = None
 
-    def __init__(self, whom: str = "", timeout: float = 0.0, runtime: Runtime | None = None) -> None:
+    def __init__(self, whom: Ref | None = None, timeout: float = 0.0, runtime: Runtime | None = None) -> None:
+        self._open = [True]  # whoever pops it settles the future
         if runtime is None:
             super().__init__()
             return
@@ -73,7 +79,7 @@ class Answer(pykka.Future[Any]):
         if not self._done:
             self._wait(timeout)
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # or it would grow with each that reads it
         return self._value
 
     def set(self, value: Any = None) -> None:
@@ -85,30 +91,40 @@ class Answer(pykka.Future[Any]):
         kind, error, _ = exc_info or sys.exc_info()
         self._settle(None, error or RuntimeError(f"{kind} without a value"))
 
+    def _name(self) -> str:
+        return "an answer" if self._whom is None else self._whom.address
+
     def _settle(self, value: Any, error: BaseException | None) -> None:
-        mine = object()
-        if self.__dict__.setdefault("_settled_by", mine) is not mine:  # atomic: the first one wins
+        try:
+            self._open.pop()  # atomic: the first one wins
+        except IndexError:
             return
         self._value = value
-        self._error = error
+        if error is not None:
+            self._error = error
         self._done = True
-        for lock in self.__dict__.get("_waiting", ()):
-            lock.release()
+        if self._waiting is not None:
+            for lock in self._waiting:
+                lock.release()
 
     def _wait(self, timeout: float | None) -> None:
         runtime = self._runtime
         if runtime is None:
             raise pykka.Timeout("nobody has set this future")
         if running.actor is not None:
-            raise RuntimeError(f"an actor may not wait for {self._whom}: use pipe(), which brings the answer later")
+            raise RuntimeError(f"an actor may not wait for {self._name()}: use pipe(), which brings the answer later")
         lock = threading.Lock()
         lock.acquire()
-        self.__dict__.setdefault("_waiting", []).append(lock)
-        if self.__dict__.get("_done"):  # it was resolved before the lock was seen
+        with _MAKING:
+            self._waiting = [*(self._waiting or ()), lock]
+        if self._whom is not None:
+            self._whom.hurry()
+        if self._done:  # it was resolved before the lock was seen
             return
         left = max(0.0, self._deadline - runtime.clock.now())
         if timeout is not None and timeout < left:
             if not runtime.wait(lock, timeout) and not self._done:
                 raise pykka.Timeout(f"{timeout} seconds")
         elif not runtime.wait(lock, left):
-            self.refuse(TimedOut(f"{self._whom} gave no answer in {self._timeout:g} s"))
+            self.refuse(TimedOut(f"{self._name()} gave no answer in {self._timeout:g} s"))
+            lock.acquire()  # an answer may have been first, and be about to be kept

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from pykka.messages import _ActorStop
-
-from tucano.actors.kernel.actor import Actor, Down, birth
-from tucano.actors.kernel.errors import NOT_UNDERSTOOD, STOPPED, Refused
+from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
+from tucano.actors.kernel.down import Down
+from tucano.actors.kernel.errors import NOT_UNDERSTOOD, STOPPED, Refused, in_full, shown
+from tucano.actors.kernel.info import ActorInfo, Wait
+from tucano.actors.kernel.life import Life, Order, birth
 from tucano.actors.kernel.mailbox import Envelope, Mailbox
-from tucano.actors.kernel.message import Message
 from tucano.actors.kernel.pipe import Pipe
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Asker, hand_over
 from tucano.actors.kernel.timers import Beat, Timer
-from tucano.actors.kernel.trace import SpanKind, name_of
+from tucano.actors.kernel.trace import SpanKind, Start, name_of
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.system import System
@@ -27,104 +25,6 @@ Phase = Literal["down", "starting", "up", "stopping", "gone"]
 
 LATEST = 256
 """Messages whose handling times are kept for `ActorInfo.p50` and `p99`."""
-
-
-@dataclass(frozen=True)
-class Child:
-    """How a tree starts and looks after one actor.
-
-    Attributes:
-        name: unique in its node.
-        actor: the class.
-        args: arguments for its constructor.
-        restart: permanent (always), transient (after a crash only) or temporary (never).
-        shutdown: seconds that it has to stop before it is abandoned; by default what its class says: 5, and a tree as
-            long as its children need.
-        mailbox: messages that may wait.
-
-    """
-
-    name: str
-    actor: type[Actor]
-    args: Mapping[str, Any] = field(default_factory=dict)
-    restart: Literal["permanent", "transient", "temporary"] = "permanent"
-    shutdown: float | None = None
-    mailbox: int = 10_000
-
-
-class Start(Message, frozen=True):
-    """What `on_start` handles, as a conversation shows it."""
-
-
-@dataclass(frozen=True)
-class ChildUp:
-    """To the tree: the child's `on_start` has returned."""
-
-    name: str
-    incarnation: int
-
-
-@dataclass(frozen=True)
-class ChildEnded:
-    """To the tree: the child's thread has ended; `crash` is None if it stopped in order."""
-
-    name: str
-    incarnation: int
-    crash: BaseException | None
-
-
-class Wait(Message, frozen=True):
-    """An answer that an actor waits for.
-
-    Attributes:
-        on: address of who owes it.
-        what: type of the message that was asked.
-        seconds: since it was asked.
-
-    """
-
-    on: str
-    what: str
-    seconds: float
-
-
-class ActorInfo(Message, frozen=True):
-    """One actor as `tucano ps` shows it.
-
-    Attributes:
-        name: in its node.
-        parent: name of its tree, empty for the root.
-        kind: class name.
-        phase: down, starting, up, stopping or gone.
-        depth: messages that wait.
-        high_water: most messages that ever waited.
-        handled: messages handled, over all incarnations.
-        refused: messages refused because the mailbox was full.
-        restarts: times that the tree restarted it.
-        busy: seconds that it has been at the present message.
-        last_crash: the traceback, empty if it never crashed.
-        p50: seconds that half of the latest messages were handled within; 0 before the first.
-        p99: the same of 99 in a hundred.
-        abandoned: incarnations that did not stop in time and were given up.
-        waits: answers that it waits for (asked by `pipe`).
-
-    """
-
-    name: str
-    parent: str
-    kind: str
-    phase: str
-    depth: int
-    high_water: int
-    handled: int
-    refused: int
-    restarts: int
-    busy: float
-    last_crash: str
-    p50: float = 0.0
-    p99: float = 0.0
-    abandoned: int = 0
-    waits: tuple[Wait, ...] = ()
 
 
 class Cell:
@@ -155,9 +55,9 @@ class Cell:
         self.times: deque[float] = deque(maxlen=LATEST)
         self._cause = system.cause()
         self._tell_tree = tell_tree
-        self._actor: Actor | None = None
+        self._actor: Life | None = None
         self._timers: set[Timer] = set()  # of the present incarnation
-        self._prune_at = 32
+        self._prune_at = 8
         self._watching: dict[Ref, None] = {}  # by the present incarnation
         self.pipes: dict[Pipe, None] = {}  # what it has asked and nobody has answered yet
 
@@ -183,7 +83,7 @@ class Cell:
     def stop(self) -> None:
         """Ask the incarnation to stop, ahead of all that waits."""
         self.phase = "stopping"
-        self.mailbox.put_control(_ActorStop())
+        self.mailbox.put_control(Order(self.incarnation))
 
     def abandon(self) -> None:
         """Give up an incarnation that does not stop: Python cannot kill a thread, so it is fenced and counted."""
@@ -200,7 +100,7 @@ class Cell:
             held.reply.refuse(Refused(STOPPED, f"{self.address} did not stop in time and was abandoned{at}"))
         self.mailbox.awake()
         self.system.channel.happened("actor_abandoned", self.name, f"it did not stop in time{at}")
-        self.system.down(self.name, "stopped", "it did not stop in time and was abandoned")
+        self.system.watches.ended(self.name, "stopped", "it did not stop in time and was abandoned")
         for cell in self.system.below(self.name):
             cell.orphan()
 
@@ -251,21 +151,26 @@ class Cell:
 
     def started(self, incarnation: int) -> None:
         """`on_start` has returned."""
+        if incarnation != self.incarnation:
+            return  # it has been abandoned meanwhile
         self.system.channel.happened("actor_started", self.name, f"incarnation {incarnation}")
-        self._tell_tree(ChildUp(self.name, incarnation))
+        self._tell_tree(ChildUp(self, incarnation))
 
     def ended(self, incarnation: int, crash: BaseException | None) -> None:
         """The actor's life is over."""
         if incarnation != self.incarnation:
-            return  # an abandoned incarnation has ended after all
+            self.mailbox.awake()  # an abandoned incarnation has ended after all: its last ring may be another's
+            return
         self.busy_since = None
-        self._ends()
-        if crash is None:
-            self.system.channel.happened("actor_stopped", self.name, f"incarnation {incarnation}")
-        else:
-            self.last_crash = "".join(traceback.format_exception(crash))
-            self.system.channel.happened("actor_crashed", self.name, repr(crash), self.last_crash)
-        self._tell_tree(ChildEnded(self.name, incarnation, crash))
+        try:
+            self._ends()
+            if crash is None:
+                self.system.channel.happened("actor_stopped", self.name, f"incarnation {incarnation}")
+            else:
+                self.last_crash = in_full(crash)
+                self.system.channel.happened("actor_crashed", self.name, shown(crash), self.last_crash)
+        finally:
+            self._tell_tree(ChildEnded(self, incarnation, crash))
 
     def traced(self, envelope: Envelope, took: float, outcome: str) -> None:
         """A message that belongs to a conversation has been handled."""
@@ -279,11 +184,10 @@ class Cell:
             envelope.reply.refuse(error)
 
     def answer(self, asker: Asker, value: Any, incarnation: int) -> None:
-        """Answer later, unless that incarnation has been abandoned meanwhile."""
+        """Hand over an answer, unless that incarnation has been abandoned meanwhile."""
         if incarnation in self.fenced:
-            asker.refuse(Refused(STOPPED, f"{self.address} did not stop in time"))
-        else:
-            hand_over(asker, value)
+            value = Refused(STOPPED, f"{self.address} did not stop in time")
+        hand_over(asker, value)
 
     # Notes to self.
 
@@ -305,38 +209,46 @@ class Cell:
     def note_after(self, delay: float, note: Any, incarnation: int) -> Timer:
         """Deliver a note later."""
         context = self._traced(self.system.cause(), "timer", note)
-        return self._keep(self.system.timers.after(delay, lambda: self.put_note(note, incarnation, context)))
+        timer = self.system.timers.after(delay, lambda: self.put_note(note, incarnation, context))
+        return self._keep(timer, incarnation)
 
     def note_every(self, period: float, note: Any, incarnation: int) -> Timer:
         """Deliver a note again and again."""
         clock, timers = self.system.clock, self.system.timers
-        return self._keep(Beat(clock, timers, period, lambda asker: self.put_note(note, incarnation, "", asker)))
+        beat = Beat(clock, timers, period, lambda asker: self.put_note(note, incarnation, "", asker))
+        return self._keep(beat, incarnation)
 
     def pipe(self, ref: Ref, message: Any, timeout: float, into: Callable[[Any], Any], incarnation: int) -> None:
         """See `Actor.pipe`."""
         pipe = Pipe(self, incarnation, ref, message, into)
         self.pipes[pipe] = None
-        pipe.send(message, timeout)
+        try:
+            pipe.send(message, timeout)
+        except BaseException:
+            pipe.drop()
+            raise
 
     def put_note(self, note: Any, incarnation: int, context: str = "", asker: Asker | None = None) -> None:
         """Deliver a note to the incarnation that asked for it."""
         if incarnation == self.incarnation and self.phase != "gone":
             self.mailbox.put_note(Envelope(note, asker, self.address, context, incarnation))
 
-    def fail(self, error: Exception, incarnation: int) -> None:
-        """Crash the incarnation: what it gave another thread to run has failed."""
+    def fail(self, error: BaseException, incarnation: int) -> None:
+        """Crash an incarnation: what it gave another thread to run has failed."""
         if incarnation == self.incarnation:
-            self.mailbox.put_control(error)
+            self.mailbox.put_control(Order(incarnation, error))
 
     def _traced(self, cause: str, kind: SpanKind, note: Any) -> str:
         return self.system.tracer.sent(cause, kind, self.address, self.address, note) if cause else ""
 
-    def _keep(self, timer: Timer) -> Timer:
-        """Keep a timer until it has gone off or its incarnation ends."""
+    def _keep(self, timer: Timer, incarnation: int) -> Timer:
+        """Keep a timer until it has gone off or its incarnation ends, which it may have already."""
         if len(self._timers) >= self._prune_at:
             self._timers = {kept for kept in self._timers if kept.fire is not None}
-            self._prune_at = max(32, 2 * len(self._timers))
+            self._prune_at = max(8, 2 * len(self._timers))
         self._timers.add(timer)
+        if incarnation != self.incarnation or self.phase == "gone":
+            timer.cancel()
         return timer
 
     # Watches.
@@ -344,12 +256,16 @@ class Cell:
     def watch(self, ref: Ref, incarnation: int) -> None:
         """See `Actor.watch`."""
         self._watching[ref] = None
-        self.system.watch(self.name, ref, incarnation)
+        self.system.watches.watch(self.name, ref, incarnation)
 
     def unwatch(self, ref: Ref) -> None:
-        """See `Actor.unwatch`."""
+        """See `Actor.unwatch`; news that waits already is taken back."""
         self._watching.pop(ref, None)
-        self.system.unwatch(self.name, ref)
+        self.system.watches.unwatch(self.name, ref)
+        control = self.mailbox.control
+        for waiting in [w for w in control.copy() if isinstance(w, Envelope) and isinstance(w.body, Down)]:
+            if waiting.body.who == ref.address:
+                control.remove(waiting)
 
     def told(self, news: Down, incarnation: int) -> None:
         """Tell the incarnation that watches; ahead of all that waits."""
@@ -357,10 +273,12 @@ class Cell:
         self.mailbox.put_control(Envelope(news, None, news.who, "", incarnation))
 
     def _ends(self) -> None:
-        """What ends with an incarnation: its timers and watches."""
+        """What ends with an incarnation: its timers, pipes and watches."""
         for timer in tuple(self._timers):
             timer.cancel()
         self._timers.clear()
+        for pipe in tuple(self.pipes):
+            pipe.drop()
         for ref in tuple(self._watching):
-            self.system.unwatch(self.name, ref)
+            self.system.watches.unwatch(self.name, ref)
         self._watching.clear()

@@ -5,6 +5,21 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+YEAR = 365 * 86_400.0
+"""Seconds; no timeout or delay is longer."""
+
+
+def seconds(value: float, what: str, least: float = 0.0) -> float:
+    """A span of time from outside, checked.
+
+    Raises:
+        ValueError: no number of seconds between `least` and a year.
+
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= YEAR:  # NaN is neither
+        raise ValueError(f"{what} must be a number of seconds from {least:g} to {YEAR:g} (a year), not {value!r}")
+    return float(value)
+
 
 class Clock(Protocol):
     """Two readings of time, in seconds."""

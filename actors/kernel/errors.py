@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Final
 
 import pykka
@@ -16,6 +17,10 @@ CRASHED: Final = "crashed"
 """The actor crashed on this very message."""
 STOPPED: Final = "stopped"
 """The actor was stopped before it came to the message."""
+GAVE_UP: Final = "gave_up"
+"""The node's root tree has given up: its children crashed more often than its law allows."""
+TOO_LARGE: Final = "too_large"
+"""The message or the answer has more bytes than may travel."""
 NOT_UNDERSTOOD: Final = "not_understood"
 """The actor does not take messages of that type, or its fields are wrong."""
 TIMEOUT: Final = "timeout"
@@ -34,6 +39,8 @@ class Refused(Exception):
     """
 
     def __init__(self, code: str, detail: str) -> None:
+        if not isinstance(code, str) or not isinstance(detail, str):
+            raise TypeError(f"a refusal has a code and a detail, both text; not {code!r} and {detail!r}")
         super().__init__(code, detail)
         self.code = code
         self.detail = detail
@@ -47,6 +54,22 @@ class TimedOut(Refused, pykka.Timeout):
 
     def __init__(self, detail: str) -> None:
         super().__init__(TIMEOUT, detail)
+
+
+def shown(error: BaseException | None) -> str:
+    """An exception in words, even one whose own `repr` raises."""
+    try:
+        return repr(error)
+    except BaseException:  # noqa: BLE001 - a crash must be told, whatever its exception is like
+        return f"a {type(error).__name__} that cannot be shown"
+
+
+def in_full(error: BaseException) -> str:
+    """An exception with its traceback, even one that cannot be formatted."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001 - see `shown`
+        return shown(error)
 
 
 def refusal(code: str, detail: str) -> Refused:

@@ -14,11 +14,22 @@ log = logging.getLogger("tucano.kernel")
 
 What = Literal[
     "actor_started", "actor_stopped", "actor_crashed", "actor_abandoned", "tree_gave_up", "message_refused",
-    "dead_letter", "node_up", "node_down",
+    "dead_letter", "node_up", "node_down", "name_taken",
 ]  # fmt: skip
 
 
-_LEVELS = {"actor_started": logging.DEBUG, "actor_stopped": logging.DEBUG, "node_up": logging.INFO}
+NAMES = 256
+"""Names whose repeated events are counted one by one; those of all further names are counted together."""
+
+LONGEST = 500
+"""Characters of a name or a text that an event keeps."""
+
+_LEVELS = {
+    "actor_started": logging.DEBUG,
+    "actor_stopped": logging.DEBUG,
+    "node_up": logging.INFO,
+    "name_taken": logging.ERROR,
+}
 
 
 class Lifecycle(Message, frozen=True):
@@ -54,6 +65,7 @@ class Channel:
     def __init__(
         self, node: str, wall: Callable[[], float], tell: Callable[[str, Lifecycle], None], keep: int = 500
     ) -> None:
+        self.listener: Callable[[Lifecycle], None] | None = None  # for a simulation's trace
         self._node = node
         self._wall = wall
         self._tell = tell
@@ -64,23 +76,27 @@ class Channel:
 
     def happened(self, what: What, who: str, detail: str, traceback: str = "") -> None:
         """Something happened."""
+        who, detail = who[:LONGEST], detail[:LONGEST]
         event = Lifecycle(next(self._numbers), self._wall(), what, who, detail)
-        level = _LEVELS.get(what, logging.WARNING)
+        level = logging.INFO if (what, detail) == ("node_down", "left") else _LEVELS.get(what, logging.WARNING)
         log.log(level, "%s %s/%s: %s", what, self._node, who, detail)
         if traceback:
             log.info("%s", traceback)
         self._kept.append(event)
+        if self.listener is not None:
+            self.listener(event)
         for name in tuple(self._subscribers):
             self._tell(name, event)
 
     def happened_again(self, what: What, who: str, detail: str) -> None:
         """Something happened that may happen a million times: the first, second, fourth, eighth time are events."""
-        self._repeats[what, who] += 1
-        times = self._repeats[what, who]
+        key = (what, who[:LONGEST])
+        if key not in self._repeats and len(self._repeats) >= NAMES:
+            key = (what, "others")  # names that never existed, made up by a stranger
+        self._repeats[key] += 1
+        times = self._repeats[key]
         if times & (times - 1) == 0:
-            self.happened(what, who, detail if times == 1 else f"{detail} ({times} times)")
-        if len(self._repeats) > 10_000:  # names that never existed, made up by a stranger
-            self._repeats.clear()
+            self.happened(what, key[1], detail if times == 1 else f"{detail} ({times} times)")
 
     def latest(self) -> tuple[Lifecycle, ...]:
         """The latest, oldest first."""

@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tucano.actors.kernel.actor import Down
-from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, UNREACHABLE, Refused, refusal
+from tucano.actors.kernel.down import Down
+from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, TOO_LARGE, UNREACHABLE, Refused, refusal
 from tucano.actors.kernel.mailbox import Envelope
-from tucano.actors.kernel.message import Codec
+from tucano.actors.kernel.message import Codec, Message
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Asker, Reply, hand_over
-from tucano.actors.kernel.trace import read
-from tucano.transport.link import Kind, Letter, Link
+from tucano.actors.kernel.trace import name_of, read
+from tucano.transport.link import CONTROL, Kind, Lane, Letter, Link, PeerInfo
+from tucano.transport.wire import MAX_FRAME
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.system import System
 
 log = logging.getLogger("tucano.kernel")
+
+MAX_BODY = MAX_FRAME - 64 * 1024
+"""Bytes of one message, at most; the rest of a frame is for its letter's other fields."""
 
 SWEEP = 1024
 """Asks that may be pending before those whose time is over are looked for."""
@@ -43,6 +47,7 @@ class Far:
         self._pending: dict[int, tuple[str, float, Asker]] = {}  # asks: node, deadline, who waits
         self._sweep_at = SWEEP
         self._ids = itertools.count(1)
+        self._down: set[str] = set()  # nodes that were up and are gone: what is said to them is refused at once
         if link is not None:
             link.start(self)
 
@@ -50,16 +55,23 @@ class Far:
 
     def tell(self, ref: Ref, message: Any, sender: str, context: str) -> bool:
         """Send; whether it was queued."""
-        tag, body = self._codec.encode(message)
-        return self._send(ref.node, Letter(Kind.TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body), context))
+        tag, body = self._encode(message)
+        if len(body) > MAX_BODY:
+            self._system.lost(ref.address, _too_large(body))
+            return False
+        letter = Letter(Kind.TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body), context)
+        return self._send(ref.node, letter, _lane(message))
 
-    def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, sender: str, context: str) -> None:
+    def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, sender: str, context: str, hold: bool) -> None:
         """Send, and hand the answer to `asker`, who keeps the time."""
-        tag, body = self._codec.encode(message)
+        tag, body = self._encode(message)
+        if len(body) > MAX_BODY:
+            asker.refuse(Refused(TOO_LARGE, f"{name_of(message)} for {ref.address}: {_too_large(body)}"))
+            return
         number = self._await(ref.node, timeout, asker)
         ttl = max(1, int(timeout * 1000))
         letter = Letter(Kind.ASK, ref.name, sender, number, ttl, tag, msgspec.Raw(body), context)
-        self._send_or_refuse(ref, letter)
+        self._send_or_refuse(ref, letter, _lane(message), hold)
 
     def stop(self, ref: Ref, timeout: float, asker: Asker) -> None:
         """Have an actor stopped for good; `asker` gets whether there was one."""
@@ -69,6 +81,15 @@ class Far:
     def connected(self, node: str) -> bool:
         """Whether the node has been heard lately."""
         return self._link is not None and self._link.connected(node)
+
+    def flush(self, node: str) -> None:
+        """Somebody waits for an answer of that node's: what was asked is to be on its way."""
+        if self._link is not None:
+            self._link.flush(node)
+
+    def links(self) -> tuple[PeerInfo, ...]:
+        """What has passed between this node and each other one."""
+        return () if self._link is None else tuple(self._link.stats())
 
     def watch(self, ref: Ref, watcher: str) -> bool:
         """Ask another node to tell `watcher`; False if it cannot be reached."""
@@ -88,6 +109,12 @@ class Far:
         if self._link is not None:
             self._link.close()
 
+    def _encode(self, message: Any) -> tuple[str, bytes]:
+        try:
+            return self._codec.encode(message)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise TypeError(f"{name_of(message)} cannot travel to another node: {error}") from error
+
     def _await(self, node: str, timeout: float, asker: Asker) -> int:
         now = self._system.clock.now()
         if len(self._pending) >= self._sweep_at:
@@ -99,92 +126,109 @@ class Far:
         self._pending[number] = (node, now + timeout, asker)
         return number
 
-    def _send_or_refuse(self, ref: Ref, letter: Letter) -> None:
-        if not self._send(ref.node, letter):
+    def _send_or_refuse(self, ref: Ref, letter: Letter, lane: Lane = CONTROL, hold: bool = False) -> None:
+        if not self._send(ref.node, letter, lane, hold):
             self._settle(letter.id, Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
 
-    def _send(self, node: str, letter: Letter) -> bool:
-        if self._link is not None and self._link.send(node, letter):
+    def _send(self, node: str, letter: Letter, lane: Lane = CONTROL, hold: bool = False) -> bool:
+        link = self._link
+        if link is not None and node not in self._down and link.send(node, letter, lane, hold=hold):
             return True
         self._system.lost(f"{node}/{letter.to}", "its node cannot be reached, or has too much waiting")
         return False
 
     # In: called in the link's thread.
 
-    def letters(self, node: str, batch: Sequence[Letter]) -> None:
+    def letters(self, node: str, batch: Sequence[Letter], lane: Lane = CONTROL) -> None:
         """See `transport.link.Receiver`."""
+        own = f"{node}/"
         for letter in batch:
             try:
-                self._letter(node, letter)
+                if letter.sender and not letter.sender.startswith(own):
+                    raise Refused(NOT_UNDERSTOOD, f"it says to be from {letter.sender[:80]!r}")
+                self._letter(node, letter, lane)
             except msgspec.DecodeError as error:
                 log.warning("refused a malformed letter from %s for %s: %s", node, letter.to, error)
             except Refused as refused:
                 self._system.channel.happened_again("message_refused", letter.to, f"from node {node}: {refused}")
                 if letter.kind in (Kind.ASK, Kind.STOP):
-                    self._answer(node, letter.id, refused, "")
+                    self._answer(node, letter.id, refused, "", lane)
                 elif letter.kind == Kind.ANSWER:
                     self._settle(letter.id, refused)
 
     def peer_up(self, node: str) -> None:
         """See `transport.link.Receiver`."""
+        self._down.discard(node)
         self._system.channel.happened("node_up", node, "is connected")
 
     def peer_down(self, node: str, why: str) -> None:
         """See `transport.link.Receiver`."""
+        self._down.add(node)
         self._system.channel.happened("node_down", node, why)
         for number, (to, _, _) in list(self._pending.items()):
             if to == node:
                 self._settle(number, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
-        self._system.node_down(node, why)
+        self._system.watches.node_down(node, why)
 
-    def _letter(self, node: str, letter: Letter) -> None:
+    def name_taken(self, node: str, why: str) -> None:
+        """See `transport.link.Receiver`."""
+        self._system.channel.happened("name_taken", node, why)
+
+    def _letter(self, node: str, letter: Letter, lane: Lane) -> None:
         system = self._system
         context = letter.trace if letter.trace and read(letter.trace) else ""
-        match letter.kind:
-            case Kind.TELL:
+        match letter.kind:  # plain numbers for what is frequent: to look up a member of an enum takes a while
+            case 1:  # Kind.TELL
                 body = self._codec.decode(letter.tag, letter.body)
                 system.deliver(letter.to, Envelope(body, None, letter.sender, context))
-            case Kind.ASK:
-                body = self._codec.decode(letter.tag, letter.body)
-                asker = Reply(lambda value: self._answer(node, letter.id, value, context))
-                system.deliver(letter.to, Envelope(body, asker, letter.sender, context))
-            case Kind.ANSWER:
+            case 3:  # Kind.ANSWER
                 self._settle(letter.id, self._codec.decode(letter.tag, letter.body), context)
+            case 2:  # Kind.ASK
+                body = self._codec.decode(letter.tag, letter.body)
+                asker = Reply(lambda value: self._answer(node, letter.id, value, context, lane))
+                system.deliver(letter.to, Envelope(body, asker, letter.sender, context))
             case Kind.REFUSAL:
                 code, detail = msgspec.msgpack.decode(letter.body, type=tuple[str, str])
                 self._settle(letter.id, refusal(code, detail), context)
             case Kind.WATCH:
-                system.watched(letter.to, letter.sender)
+                system.watches.watched(letter.to, letter.sender)
             case Kind.UNWATCH:
-                system.watches.not_here(letter.to, letter.sender)
+                system.watches.unwatched(letter.to, letter.sender)
             case Kind.DOWN:
                 news = self._codec.decode(letter.tag, letter.body)
-                if isinstance(news, Down):
-                    system.heard_down(node, letter.to, news.who.partition("/")[2], news)
+                if isinstance(news, Down) and news.who == letter.sender:
+                    system.watches.heard(node, letter.to, news.who.partition("/")[2], news)
             case Kind.STOP:
                 system.stop_actor(letter.to, Reply(lambda value: self._answer(node, letter.id, value, "")))
             case other:
                 raise Refused(NOT_UNDERSTOOD, f"letters of kind {other} are not known here")
 
-    def _answer(self, node: str, number: int, value: Any, cause: str) -> None:
-        """Send an answer, or a refusal; never raises, for whoever answers has done its part."""
-        context = self._system.answer_context(cause, self._system.speaker(), "", value)
+    def _answer(self, node: str, number: int, value: Any, cause: str, lane: Lane = CONTROL) -> None:
+        """Send an answer, or a refusal, on the lane of its ask; never raises, for whoever answers has done its part."""
+        context = self._system.answer_context(cause, self._system.speaker(), "", value) if cause else ""
         if not isinstance(value, Refused):
             try:
                 tag, body = self._codec.encode(value)
             except (TypeError, ValueError, OverflowError, RecursionError) as error:
                 value = Refused(CRASHED, f"{self._system.speaker()} gave an answer that cannot travel: {error}")
             else:
-                self._send(node, Letter(Kind.ANSWER, "", "", number, 0, tag, msgspec.Raw(body), context))
+                if len(body) > MAX_BODY:
+                    self._answer(node, number, Refused(TOO_LARGE, f"the answer: {_too_large(body)}"), cause, lane)
+                    return
+                self._send(node, Letter(Kind.ANSWER, "", "", number, 0, tag, msgspec.Raw(body), context), lane)
                 return
         body = msgspec.msgpack.encode((value.code, value.detail))
-        self._send(node, Letter(Kind.REFUSAL, "", "", number, 0, "", msgspec.Raw(body), context))
+        self._send(node, Letter(Kind.REFUSAL, "", "", number, 0, "", msgspec.Raw(body), context), lane)
 
     def _settle(self, number: int, value: Any, context: str = "") -> None:
         waiting = self._pending.pop(number, None)
-        if waiting is not None:
+        if waiting is None:
+            return
+        if context:
             with self._system.in_context(context):
                 hand_over(waiting[2], value)
+        else:
+            hand_over(waiting[2], value)
 
     # Refs in messages.
 
@@ -192,6 +236,14 @@ class Far:
         if kind is Ref and isinstance(value, str) and "/" in value:
             return self._system.ref(value)
         raise ValueError(f"{value!r} is no {kind.__name__}")
+
+
+def _too_large(body: bytes) -> str:
+    return f"it has {len(body)} bytes; at most {MAX_BODY} may travel: send it in pieces"
+
+
+def _lane(message: Any) -> Lane:
+    return message.LANE if isinstance(message, Message) else CONTROL
 
 
 def _to_wire(value: Any) -> Any:

@@ -102,10 +102,9 @@ class Mailbox:
         return bool(self.control or self.user)
 
     def sleep(self) -> None:
-        """Wait until there is something to get."""
-        while not self.waits():
+        """Wait until there is something to get, or the bell has rung for another reason."""
+        if not self.waits():
             self._bell.get()
-        self._sleeps = False
 
     def awake(self) -> None:
         """Ring, whatever waits."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from tucano.actors.kernel.errors import NOT_UNDERSTOOD, Refused
+from tucano.transport.link import CONTROL, Lane
 
 _TYPES: dict[str, type[Message]] = {}
 
@@ -14,16 +15,23 @@ _TYPES: dict[str, type[Message]] = {}
 class Message(msgspec.Struct, frozen=True):
     """Base of all that may be said between components.
 
-    A subclass `Deploy` in a module `deployer` has the tag `deployer.Deploy/1`. A new field comes last and has a
-    default; for any other change say `class Deploy(Message, frozen=True)` anew with `VERSION = 2`.
+    A message's tag names its class with its module, so that both nodes must know it by the same names; of our own
+    messages the last part of the module is enough: `deployer.Deploy/1`. A new field comes last and has a default; for
+    any other change say `class Deploy(Message, frozen=True)` anew with `VERSION = 2`.
+
+    Between nodes it travels on the lane that its class names, and its answer on the same one: `LANE = "bulk"` is for
+    what is large. What one actor sends to another keeps its order on each lane, not between lanes.
     """
 
     VERSION: ClassVar[int] = 1
+    LANE: ClassVar[Lane] = CONTROL
     TAG: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.TAG = f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}/{cls.VERSION}"
+        ours = cls.__module__.startswith("tucano.actors.")
+        module = cls.__module__.rpartition(".")[2] if ours else cls.__module__
+        cls.TAG = f"{module}.{cls.__qualname__}/{cls.VERSION}"
         _TYPES[cls.TAG] = cls
 
 

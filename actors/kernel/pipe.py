@@ -47,18 +47,24 @@ class Pipe:
         self._timer = system.timers.after(timeout, lambda: self.refuse(silence))
         system.ask(self.ref, message, timeout, self)
 
-    def answer(self, value: Any, /) -> None:
-        """See `Asker.answer`."""
+    def drop(self) -> bool:
+        """Wait no more; whether it was still open."""
         if not self._once.acquire(blocking=False):
-            return
-        cell = self._cell
+            return False
         if self._timer is not None:
             self._timer.cancel()
-        cell.pipes.pop(self, None)
+        self._cell.pipes.pop(self, None)
+        return True
+
+    def answer(self, value: Any, /) -> None:
+        """See `Asker.answer`."""
+        if not self.drop():
+            return
+        cell = self._cell
         context = cell.system.answer_context(self._cause, self.ref.address, cell.address, value)
         try:
             note = self._into(value)
-        except Exception as error:  # noqa: BLE001 - the asker's own mistake: it must not crash who answers
+        except BaseException as error:  # noqa: BLE001 - the asker's own mistake: it must not crash who answers
             cell.fail(error, self._incarnation)
         else:
             cell.put_note(note, self._incarnation, context)

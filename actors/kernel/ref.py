@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import pykka
 
 from tucano.actors.kernel.answer import Answer
+from tucano.actors.kernel.clock import seconds
 from tucano.actors.kernel.running import running
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.system import System
+
+
+def is_name(name: object) -> bool:
+    """Whether an actor can be called so: 1 to 200 characters that can be printed, no slash among them."""
+    return isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable() and "/" not in name
 
 
 class Ref:
@@ -59,12 +65,14 @@ class Ref:
             Refused: the receiver says no, crashed on it, or cannot be reached.
             TimedOut: no answer in time.
             RuntimeError: called with `block=True` inside an actor, which would stand still meanwhile: use `pipe`.
+            TypeError: the message cannot travel, and the actor is on another node.
+            ValueError: no such timeout.
 
         """
         if block and running.actor is not None:
             raise RuntimeError(f"an actor may not wait for {self.address}: use pipe(), which brings the answer later")
-        answer = Answer(self.address, timeout, self._system.runtime)
-        self._system.ask(self, message, timeout, answer)
+        answer = Answer(self, seconds(timeout, "timeout"), self._system.runtime)
+        self._system.ask(self, message, timeout, answer, hold=block)
         return answer.get() if block else answer
 
     @overload
@@ -89,7 +97,9 @@ class Ref:
         """
         if block and running.actor is not None:
             raise RuntimeError(f"an actor may not wait for {self.address} to stop: use stop(block=False) and watch()")
-        answer = Answer(self.address, timeout, self._system.runtime)
+        if running.actor is not None:
+            running.actor.speak()
+        answer = Answer(self, seconds(timeout, "timeout"), self._system.runtime)
         if self.node == self._system.node:
             self._system.stop_actor(self.name, answer)
         else:
@@ -99,6 +109,11 @@ class Ref:
     def is_alive(self) -> bool:
         """Whether the actor runs, or is being restarted; for one on another node, whether that node is connected."""
         return self._system.is_alive(self)
+
+    def hurry(self) -> None:
+        """Let leave at once what waits to be sent to the actor's node."""
+        if self.node != self._system.node:
+            self._system.far.flush(self.node)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ref) and (self.node, self.name) == (other.node, other.name)

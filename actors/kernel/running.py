@@ -6,11 +6,11 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tucano.actors.kernel.actor import Actor
+    from tucano.actors.kernel.life import Life
 
 
 class _Running(threading.local):
-    actor: Actor | None = None
+    actor: Life | None = None
     trace = ""  # of a thread that runs no actor
 
 

@@ -13,8 +13,8 @@ from tucano.actors.kernel.mailbox import Bell, Inbox, Mailbox
 from tucano.actors.kernel.timers import ThreadTimers, Timers
 
 if TYPE_CHECKING:
-    from tucano.actors.kernel.actor import Actor
     from tucano.actors.kernel.cell import Cell
+    from tucano.actors.kernel.life import Life
 
 _numbers = itertools.count()
 
@@ -55,7 +55,7 @@ class Runtime(Protocol):
         """What an incarnation reads its mailbox by."""
         ...
 
-    def start(self, actor: Actor) -> None:
+    def start(self, actor: Life) -> None:
         """Give the actor turns from now on: `actor.live()`."""
         ...
 
@@ -93,7 +93,7 @@ class Threads:
         """See `Runtime.inbox`."""
         return Inbox(mailbox)
 
-    def start(self, actor: Actor) -> None:
+    def start(self, actor: Life) -> None:
         """See `Runtime.start`."""
         name = f"{type(actor).__name__}-{next(_numbers)}"
         threading.Thread(target=actor.live, name=name, daemon=actor.use_daemon_thread).start()

@@ -147,7 +147,8 @@ class ThreadTimers:
         while True:
             with self._changed:
                 while not self._closed and not self._is_due():
-                    self._changed.wait(self._heap[0][0] - self._clock.now() if self._heap else None)
+                    left = self._heap[0][0] - self._clock.now() if self._heap else threading.TIMEOUT_MAX
+                    self._changed.wait(min(left, threading.TIMEOUT_MAX))
                 if self._closed:
                     return
                 timer = heapq.heappop(self._heap)[2]

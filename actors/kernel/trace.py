@@ -23,7 +23,7 @@ class Span(Message, frozen=True):
 
     Attributes:
         trace: identifier of the conversation.
-        span: identifier of the message, unique in the cluster: `node.number`.
+        span: identifier of the message, unique in the cluster: `node.start.number`.
         parent: span of the message that was being handled when this one was sent; empty for the first.
         kind: tell, ask, answer, refusal, note (to oneself), timer (a note that was due later).
         sender: address, `node/name`, of who sent it; empty if it came from outside all actors.
@@ -49,6 +49,10 @@ class Span(Message, frozen=True):
     outcome: str = ""
 
 
+class Start(Message, frozen=True):
+    """What `on_start` handles, as a conversation shows it."""
+
+
 class TraceInfo(Message, frozen=True):
     """One conversation in a list.
 
@@ -56,7 +60,8 @@ class TraceInfo(Message, frozen=True):
         trace: identifier.
         at: seconds since the epoch of the first span that this node knows.
         what: the message that it began with, as far as this node knows.
-        spans: spans that this node knows.
+        spans: messages of it that this node has handled, so that the counts of all nodes add up.
+        until: seconds since the epoch of the latest span that this node knows; 0 if it is not said.
 
     """
 
@@ -64,6 +69,7 @@ class TraceInfo(Message, frozen=True):
     at: float
     what: str
     spans: int
+    until: float = 0.0
 
 
 class Context(NamedTuple):
@@ -105,7 +111,7 @@ class Tracer:
     a heartbeat, not a consequence, and no conversation would ever end."""
 
     def __init__(self, node: str, wall: Callable[[], float], keep: int = 256, most: int = 2000) -> None:
-        self._node = node
+        self._origin = f"{node}.{int(wall() * 1000):x}"  # a node that starts again counts from 1 again
         self._wall = wall
         self._keep = keep
         self._most = most
@@ -161,12 +167,14 @@ class Tracer:
         """The conversations that are remembered, oldest first."""
         with self._lock:
             return tuple(
-                TraceInfo(trace, spans[0].sent or spans[0].begun, spans[0].what, len(spans))
+                TraceInfo(
+                    trace, _at(spans[0]), spans[0].what, sum(span.begun > 0 for span in spans), max(map(_at, spans))
+                )
                 for trace, spans in self._traces.items()
             )
 
     def _fresh(self) -> str:
-        return f"{self._node}.{next(self._numbers)}"
+        return f"{self._origin}.{next(self._numbers)}"
 
     def _is_beat(self, trace: str, actor: str, note: str) -> bool:
         with self._lock:
@@ -185,6 +193,10 @@ class Tracer:
                     del self._timers[next(iter(self._timers))]
             if len(spans) < self._most:
                 spans.append(span)
+
+
+def _at(span: Span) -> float:
+    return span.sent or span.begun
 
 
 def name_of(message: Any) -> str:

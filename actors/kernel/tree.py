@@ -2,7 +2,7 @@
 
 One rule drives it: after each event `_step` looks at the children and does the first thing that is due. Children that
 must go down go down from the last to the first, and only then the ones that must come up come up, from the first to
-the last, one at a time, each when the one before has returned from its `on_start`.
+the last, one at a time, each when the one before has returned from its `on_start`. A tree is up when its children are.
 
 Strategies, as in erlang/otp `supervisor`: `one_for_one` restarts the child that crashed; `rest_for_one` also those
 started after it; `one_for_all` all. More crashes than the law's intensity within its period: the tree gives up, stops
@@ -14,11 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, assert_never, get_args
 
 from tucano.actors.kernel.actor import Actor
-from tucano.actors.kernel.cell import Cell, Child, ChildEnded, ChildUp
-from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused
+from tucano.actors.kernel.cell import Cell
+from tucano.actors.kernel.child import Child, ChildEnded, ChildUp
+from tucano.actors.kernel.clock import YEAR
+from tucano.actors.kernel.errors import CRASHED, STOPPED, Refused, shown
 from tucano.actors.kernel.reply import Reply, hand_over
 from tucano.actors.kernel.restart import GiveUp, History, Law, crashed
 
@@ -31,9 +33,18 @@ class GaveUp(Exception):
 
 @dataclass(frozen=True)
 class StartChild:
-    """Start a further child; answered with None when it is up, or refused: the name is taken, or its start crashed."""
+    """Start a further child; answered with None when it is up, or refused: the name is taken, or its start crashed.
+
+    Raises:
+        TypeError: this is no `Child`.
+
+    """
 
     child: Child
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.child, Child):
+            raise TypeError(f"a tree starts a Child(name, actor, ...), not {self.child!r}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,11 @@ class StopChild:
     """Stop a child and forget it; answered, when it is gone, with whether there was one."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class AwaitUp:
+    """Answered with None when all children are up."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,7 @@ class RestartDue:
 class ShutdownDue:
     """Note to self: this incarnation has had its time to stop."""
 
-    name: str
+    cell: Cell
     incarnation: int
 
 
@@ -63,7 +79,7 @@ class _Branch:
     cell: Cell
     wanted: bool = True  # False: it goes down for good
     doomed: bool = False  # it goes down because of a sibling's crash
-    held: bool = False  # it waits for its backoff to be over
+    held: RestartDue | None = None  # it waits for its backoff to be over
     why: str = "stopped"
     starters: list[Reply] = field(default_factory=list)  # who waits until it is up
     stoppers: list[Reply] = field(default_factory=list)  # who waits until it is gone
@@ -77,33 +93,52 @@ class Tree(Actor):
         strategy: whom a crash concerns besides the one that crashed.
         law: how often and how fast restarts may happen.
 
+    Raises:
+        ValueError: there is no such strategy.
+        TypeError: the law is no `Law`, or a child no `Child`.
+        Refused: a child's name is taken.
+
     """
 
-    Inbox = StartChild | StopChild | RestartDue | ShutdownDue
+    Inbox = StartChild | StopChild | AwaitUp | RestartDue | ShutdownDue
     shutdown = math.inf  # its children have their deadlines
 
     def __init__(
         self, children: Sequence[Child] = (), strategy: Strategy = "one_for_one", law: Law | None = None
     ) -> None:
         super().__init__()
-        self._first = tuple(children)
+        if strategy not in get_args(Strategy):
+            raise ValueError(f"no strategy is called {strategy!r}; there are: {', '.join(get_args(Strategy))}")
+        if law is not None and not isinstance(law, Law):
+            raise TypeError(f"a tree's law is a Law(intensity=..., period=...), not {law!r}")
         self._strategy: Strategy = strategy
         self._law = law or Law()
         self._history = History()
         self._branches: dict[str, _Branch] = {}
-        self._stopping = False
+        self._awaiting: list[Reply] = []
+        self._was_up = self._stopping = False
         self._gave_up: GiveUp | None = None
+        self._last = ""  # crash, at which it gave up
+        try:
+            for child in children:  # the names are there before the first actor runs, so that all can write to all
+                self._add(child)
+        except BaseException:
+            self.on_crash()
+            raise
 
     def on_start(self) -> None:
         """Start the children."""
-        for child in self._first:
-            self._add(child)
         self._step()
 
-    def receive(self, message: StartChild | StopChild | RestartDue | ShutdownDue) -> bool | None:
+    def begun(self) -> None:
+        """Report to its own tree later: when all its children are up."""
+
+    def receive(self, message: StartChild | StopChild | AwaitUp | RestartDue | ShutdownDue) -> bool | None:
         """Handle what comes in envelopes."""
         match message:
             case StartChild(child):
+                if self._stopping:
+                    raise Refused(STOPPED, f"{self._cell.address} is about to stop")
                 if child.name in self._branches:
                     raise Refused("name_taken", f"{child.name} is a child of {self._cell.name} already")
                 self._add(child).starters.append(self.reply_later())
@@ -112,47 +147,75 @@ class Tree(Actor):
                     return False
                 self._branches[name].wanted = False
                 self._branches[name].stoppers.append(self.reply_later())
+            case AwaitUp():
+                self._awaiting.append(self.reply_later())
             case RestartDue(names):
                 for name in names:
-                    if name in self._branches:
-                        self._branches[name].held = False
-            case ShutdownDue(name, incarnation):
-                branch = self._branches.get(name)
-                if branch and branch.cell.incarnation == incarnation and branch.cell.phase == "stopping":
-                    branch.cell.abandon()
+                    branch = self._branches.get(name)
+                    if branch and branch.held is message:  # and not for a later crash's
+                        branch.held = None
+            case ShutdownDue(cell, incarnation):
+                branch = self._branch(cell, incarnation)
+                if branch and cell.phase == "stopping":
+                    cell.abandon()
                     branch.doomed = False
             case _:
                 assert_never(message)
         self._step()
         return None
 
-    def receive_control(self, message: Any) -> Any:
-        """Handle what comes bare: children's news, and Pykka's order to stop."""
+    def receive_control(self, message: Any) -> None:
+        """Handle what comes bare: children's news, and orders."""
         match message:
-            case ChildUp(name, incarnation):
-                branch = self._branches.get(name)
-                if branch and branch.cell.incarnation == incarnation and branch.cell.phase == "starting":
-                    branch.cell.phase = "up"
+            case ChildUp(cell, incarnation):
+                branch = self._branch(cell, incarnation)
+                if branch and cell.phase == "starting":
+                    cell.phase = "up"
                     self._answer(branch.starters, None)
-            case ChildEnded(name, incarnation, crash):
-                branch = self._branches.get(name)
-                if branch and branch.cell.incarnation == incarnation:
+            case ChildEnded(cell, incarnation, crash):
+                branch = self._branch(cell, incarnation)
+                if branch:
                     self._ended(branch, crash)
             case _:
-                self._stopping = True
-                for branch in self._branches.values():
-                    branch.wanted = False
+                super().receive_control(message)
+                return
+        self._step()
+
+    def obey(self) -> None:
+        """Stop the children, then itself."""
+        self._stopping = True
+        for branch in self._branches.values():
+            branch.wanted = False
         self._step()
 
     def on_crash(self) -> None:
         """Leave no child behind: the next incarnation starts its own. (Who gave up has none any more.)"""
         for cell in self._cell.system.below(self._cell.name):
             cell.orphan()
+        self._refuse_all()
+
+    def on_stop(self) -> None:
+        """See `Actor.on_stop`."""
+        self._refuse_all()
 
     def _add(self, child: Child) -> _Branch:
+        child = StartChild(child).child
         cell = self._cell.system.cell(child, self._cell.name, self._cell.mailbox.put_control)
         branch = self._branches[child.name] = _Branch(cell)
         return branch
+
+    def _refuse_all(self) -> None:
+        """Whoever waits for a child, or for all, waits in vain."""
+        ended = Refused(STOPPED, f"{self._cell.address} ended before its children were up; {self._last}".rstrip("; "))
+        for branch in self._branches.values():
+            self._answer(branch.starters, ended)
+            self._answer(branch.stoppers, True)
+        self._answer(self._awaiting, ended)
+
+    def _branch(self, cell: Cell, incarnation: int) -> _Branch | None:
+        """The branch that news are of; None if they are of one that is gone, though its name may be in use again."""
+        branch = self._branches.get(cell.name)
+        return branch if branch and branch.cell is cell and cell.incarnation == incarnation else None
 
     def _answer(self, waiting: list[Reply], value: Any) -> None:
         for reply in waiting:
@@ -165,8 +228,8 @@ class Tree(Actor):
         cell.phase = "down"
         siblings_fault, branch.doomed = branch.doomed and crash is None, False
         why = "stopped" if crash is None else "gave_up" if isinstance(crash, GaveUp) else "crashed"
-        self._cell.system.down(cell.name, why, repr(crash) if crash else "")
-        self._answer(branch.starters, Refused(CRASHED, f"{cell.address} did not start: it {why} ({crash!r})"))
+        self._cell.system.watches.ended(cell.name, why, "" if crash is None else shown(crash))
+        self._answer(branch.starters, Refused(CRASHED, f"{cell.address} did not start: it {why} ({shown(crash)})"))
         if not branch.wanted or siblings_fault:
             return
         if cell.child.restart == "temporary" or (cell.child.restart == "transient" and crash is None):
@@ -175,18 +238,22 @@ class Tree(Actor):
         verdict = crashed(self._law, self._history, self.now(), self.chance.random)
         if isinstance(verdict, GiveUp):
             self._gave_up = verdict
-            self._cell.system.channel.happened("tree_gave_up", self._cell.name, f"last: {cell.name}: {crash!r}")
+            self._last = f"{cell.name}: {'stopped' if crash is None else shown(crash)}"
+            self._cell.system.channel.happened("tree_gave_up", self._cell.name, f"last: {self._last}")
             for other in self._branches.values():
                 other.wanted, other.why = False, "gave_up"
             return
         self._history = verdict.history
-        concerned = self._concerned(cell.name)
-        for name in concerned:
+        due = RestartDue(tuple(self._concerned(cell.name)))
+        for name in due.names:
             other = self._branches[name]
-            other.held = True
+            if other.cell.child.restart == "temporary":
+                other.wanted = False
+                continue
+            other.held = due
             other.doomed = other.cell.phase != "down"
             other.cell.restarts += 1
-        self.after(verdict.after, RestartDue(tuple(concerned)))
+        self.after(verdict.after, due)
 
     def _concerned(self, name: str) -> list[str]:
         names = list(self._branches)
@@ -210,8 +277,8 @@ class Tree(Actor):
                 return
             if cell.phase in ("up", "starting"):
                 cell.stop()
-                if cell.shutdown < math.inf:
-                    self.after(cell.shutdown, ShutdownDue(name, cell.incarnation))
+                if cell.shutdown <= YEAR:
+                    self.after(cell.shutdown, ShutdownDue(cell, cell.incarnation))
                 return
             branch.doomed = False
             if not branch.wanted:
@@ -220,7 +287,9 @@ class Tree(Actor):
                 self._answer(branch.starters, Refused(STOPPED, f"{cell.address} was stopped before it was up"))
                 self._answer(branch.stoppers, True)
         if self._gave_up is not None:
-            raise GaveUp(f"{self._gave_up.crashes} crashes within {self._gave_up.within:g} s below {self._cell.name}")
+            crashes, within = self._gave_up
+            times = f"{crashes} crashes within {within:.2g} s" if crashes > 1 else "a crash"
+            raise GaveUp(f"{times} below {self._cell.name}; the last: {self._last}")
         if self._stopping:
             self._stop()
             return
@@ -230,3 +299,8 @@ class Tree(Actor):
             if branch.cell.phase == "down" and not branch.held:
                 branch.cell.start()
                 return
+        if all(branch.cell.phase == "up" for branch in self._branches.values()):
+            if not self._was_up:
+                self._was_up = True
+                self._cell.started(self._incarnation)
+            self._answer(self._awaiting, None)

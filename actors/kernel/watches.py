@@ -1,14 +1,92 @@
-"""Who watches whom: of this node's actors anybody, of other nodes' actors those here."""
+"""Who watches whom, and who is told that an actor is gone: once, whether it was here or on another node."""
 
 from __future__ import annotations
 
 import threading
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from tucano.actors.kernel.cell import Cell
+from tucano.actors.kernel.down import Down
+
+if TYPE_CHECKING:
+    from tucano.actors.kernel.ref import Ref
+    from tucano.actors.kernel.system import System
 
 K = TypeVar("K")
 
 
 class Watches:
+    """The watches of one node's actors, and of its actors.
+
+    Args:
+        system: the node's.
+
+    """
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._table = _Table()
+
+    def watch(self, watcher: str, ref: Ref, incarnation: int) -> None:
+        """See `Actor.watch`."""
+        address = f"{self._system.node}/{watcher}"
+        if ref.node == self._system.node:
+            self.watched(ref.name, address, incarnation)
+            return
+        self._table.there(ref.node, watcher, ref.name, incarnation)
+        if not self._system.far.watch(ref, address):
+            self.heard(ref.node, watcher, ref.name, Down(ref.address, "node_silent", "it is not connected"))
+
+    def unwatch(self, watcher: str, ref: Ref) -> None:
+        """See `Actor.unwatch`."""
+        address = f"{self._system.node}/{watcher}"
+        if ref.node == self._system.node:
+            self._table.not_here(ref.name, address)
+        elif self._table.not_there(ref.node, watcher, ref.name):
+            self._system.far.unwatch(ref, address)
+
+    def watched(self, name: str, watcher: str, incarnation: int = 0) -> None:
+        """`watcher` (an address) watches a name here."""
+        self._table.here(name, watcher, incarnation)
+        if self._system.find(name) is None:  # looked at after it was noted: it may have ended in between
+            self.ended(name, "not_found", "no actor has that name")
+
+    def unwatched(self, name: str, watcher: str) -> None:
+        """It does so no more."""
+        self._table.not_here(name, watcher)
+
+    def ended(self, name: str, why: str, detail: str) -> None:
+        """An incarnation of a name here has ended."""
+        news = Down(f"{self._system.node}/{name}", why, detail)
+        for address, incarnation in self._table.ended(name):
+            node, _, watcher = address.partition("/")
+            if node == self._system.node:
+                self._tell(watcher, news, incarnation)
+            else:
+                self._system.far.down(node, watcher, news)
+
+    def heard(self, node: str, watcher: str, name: str, news: Down) -> None:
+        """An actor on another node is gone: tell who watches it here, unless it has been told."""
+        incarnation = self._table.not_there(node, watcher, name)
+        if incarnation:
+            self._tell(watcher, news, incarnation)
+
+    def node_down(self, node: str, why: str) -> None:
+        """Another node is gone, and all its actors for those who watch them."""
+        for watcher, name in self._table.gone(node):
+            self.heard(node, watcher, name, Down(f"{node}/{name}", "node_silent", why))
+
+    def count(self) -> int:
+        """Watches that are kept."""
+        return self._table.count()
+
+    def _tell(self, watcher: str, news: Down, incarnation: int) -> None:
+        cell = self._system.find(watcher)
+        if isinstance(cell, Cell):
+            cell.told(news, incarnation)
+
+
+class _Table:
     """Two tables behind one lock. Addresses are `node/name`; names alone are this node's, or that of the node named.
 
     They are dictionaries, not sets: who watched first is told first, in every run alike. The value is the watcher's

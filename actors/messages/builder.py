@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tucano.actors.kernel import Message
+from tucano.actors.kernel import Message, Ref
 from tucano.actors.messages.model import Build
 
 
@@ -19,6 +19,8 @@ class Make(Message, frozen=True):
         artifact: hash of the packed directory.
         size: its bytes.
         build: script and limits.
+        progress: who is told how the artifact comes (`Fetching`), if that takes long.
+        about: what that is to be told with.
 
     """
 
@@ -26,6 +28,16 @@ class Make(Message, frozen=True):
     artifact: str
     size: int
     build: Build
+    progress: Ref | None = None
+    about: str = ""
+
+
+class Fetching(Message, frozen=True):
+    """So many bytes of the artifact are here, of `size`; `about` is what `Make` had."""
+
+    about: str
+    done: int
+    size: int
 
 
 class Made(Message, frozen=True):
@@ -49,23 +61,25 @@ class Collect(Message, frozen=True):
 
 
 class Fetched(Message, frozen=True):
-    """Note to self: a chunk of an artifact has come, or a refusal."""
+    """Note to self: the piece of an artifact that begins at `offset` has come, or a refusal."""
 
     key: str
+    offset: int
     result: Any
 
 
 class FetchDue(Message, frozen=True):
-    """Note to self: ask for a chunk again."""
+    """Note to self: ask for pieces again."""
 
     key: str
 
 
 class Unpacked(Message, frozen=True):
-    """Note to self: the artifact is unpacked, or what was wrong with it."""
+    """Note to self: the artifact is unpacked, or what was wrong with it; `damaged`: its hash was."""
 
     key: str
     error: str = ""
+    damaged: bool = False
 
 
 class BuildEnded(Message, frozen=True):

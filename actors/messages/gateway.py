@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tucano.actors.kernel import Message
+from tucano.transport.link import BULK
+from tucano.transport.security import Guest
 
 
 class ReadArtifact(Message, frozen=True):
     """Answered with bytes (msgpack bin) of an artifact, at most 1 MiB; refused with `not_found`."""
+
+    LANE = BULK
 
     artifact: str
     offset: int
@@ -16,28 +20,17 @@ class ReadArtifact(Message, frozen=True):
 
 
 class Received(Message, frozen=True):
-    """A client's frame, unread, and whom to answer."""
+    """A client's frame, unread, whom to answer, and whose it is."""
 
     client: tuple[bytes, ...]
     frame: bytes
+    guest: Guest
 
 
 class Answered(Message, frozen=True):
-    """Note to self: a component's answer (or a `Refused`) to a client's request has come."""
+    """Note to self: a component has answered (or refused) what the request `pending` made us ask it."""
 
-    client: tuple[bytes, ...]
-    id: int
-    op: str
-    result: Any
-
-
-class Gathered(Message, frozen=True):
-    """Note to self: one of `expected` nodes has answered (or refused) a client's request."""
-
-    client: tuple[bytes, ...]
-    id: int
-    op: str
-    expected: int
+    pending: int
     result: Any
 
 

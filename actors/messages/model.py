@@ -10,6 +10,7 @@ NAME_PATTERN = r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?\Z"
 """A service's or node's name: a DNS label (RFC 1035), at most 40 characters, to stand in a `Host` header."""
 
 SHA256_PATTERN = r"^[0-9a-f]{64}\Z"
+TRACE_PATTERN = r"^[0-9a-f]{16}\Z"
 PATH_PATTERN = r"^(/[!-~]*)?\Z"
 
 MAX_REPLICAS = 1000
@@ -18,6 +19,7 @@ MAX_REPLICAS = 1000
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=SHA256_PATTERN)]
+TraceId = Annotated[str, msgspec.Meta(pattern=TRACE_PATTERN)]
 Script = Annotated[str, msgspec.Meta(max_length=65_536)]
 
 

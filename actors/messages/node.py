@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tucano.actors.kernel import ActorInfo, Lifecycle, Message, Span, TraceInfo
+from tucano.transport.link import PeerInfo
 
 
 class Snapshot(Message, frozen=True):
@@ -18,6 +19,7 @@ class Actors(Message, frozen=True):
         actors: parents before children.
         events: the latest, oldest first.
         dead_letters: messages that found no receiver or were refused, ever.
+        links: the other nodes, and what has passed between them and this one on each lane, and what waits.
 
     """
 
@@ -26,6 +28,7 @@ class Actors(Message, frozen=True):
     actors: tuple[ActorInfo, ...]
     events: tuple[Lifecycle, ...] = ()
     dead_letters: int = 0
+    links: tuple[PeerInfo, ...] = ()
 
 
 class ReadTrace(Message, frozen=True):

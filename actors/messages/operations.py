@@ -6,11 +6,22 @@ A request names an operation by its class's name in lower case; its arguments ar
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from tucano.actors.messages.model import MAX_REPLICAS, NAME_PATTERN, PATH_PATTERN, SHA256_PATTERN, Name, Sha256, Spec
+from tucano.actors.messages.model import (
+    MAX_REPLICAS,
+    NAME_PATTERN,
+    PATH_PATTERN,
+    SHA256_PATTERN,
+    TRACE_PATTERN,
+    Name,
+    Sha256,
+    Spec,
+    TraceId,
+)
+from tucano.transport.security import Guest, Role
 
 MAX_ARTIFACT = 256 * 1024 * 1024
 """Bytes of a packed directory, at most."""
@@ -19,34 +30,54 @@ CHUNK = 512 * 1024
 """Bytes of one upload, at most."""
 
 
+ADMINS: frozenset[Role] = frozenset(("admin",))
+READERS: frozenset[Role] = frozenset(("admin", "reader"))
+ALL: frozenset[Role] = frozenset(("admin", "reader", "node"))
+"""Who may ask: those who change things, those who look as well, or nodes, too, who look for themselves."""
+
+
 class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all operations."""
+    """Base of all operations; unless one says otherwise, only administrators may ask for it."""
+
+    ROLES: ClassVar[frozenset[Role]] = ADMINS
 
 
 class Ping(Operation, frozen=True, forbid_unknown_fields=True):
     """Nothing but an answer; keeps a follower's stream alive."""
 
+    ROLES = ALL
+
 
 class Status(Operation, frozen=True, forbid_unknown_fields=True):
     """The cluster at a glance."""
+
+    ROLES = READERS
 
 
 class Nodes(Operation, frozen=True, forbid_unknown_fields=True):
     """Controller, balancers and workers."""
 
+    ROLES = ALL
+
 
 class Services(Operation, frozen=True, forbid_unknown_fields=True):
     """All services, a line each."""
 
+    ROLES = READERS
+
 
 class Show(Operation, frozen=True, forbid_unknown_fields=True):
     """One service with its instances."""
+
+    ROLES = READERS
 
     name: str
 
 
 class Artifact(Operation, frozen=True, forbid_unknown_fields=True):
     """Whether the cluster has a packed directory already, and how much of it."""
+
+    ROLES = READERS
 
     artifact: Sha256
 
@@ -90,6 +121,8 @@ class Undeploy(Operation, frozen=True, forbid_unknown_fields=True):
 class Events(Operation, frozen=True, forbid_unknown_fields=True):
     """What happened after event `since` (negative: the last so many); with `follow`, what happens from now on too."""
 
+    ROLES = READERS
+
     since: int = -50
     follow: bool = False
 
@@ -97,11 +130,15 @@ class Events(Operation, frozen=True, forbid_unknown_fields=True):
 class Cancel(Operation, frozen=True, forbid_unknown_fields=True):
     """End the stream that the request `id` began."""
 
+    ROLES = READERS
+
     id: int
 
 
 class Logs(Operation, frozen=True, forbid_unknown_fields=True):
     """A piece of an instance's output, or with `build` of its build's; a negative offset counts from the end."""
+
+    ROLES = READERS
 
     id: str
     offset: int = -65_536
@@ -112,11 +149,29 @@ class Logs(Operation, frozen=True, forbid_unknown_fields=True):
 class Ps(Operation, frozen=True, forbid_unknown_fields=True):
     """The actors of one node, or of all."""
 
+    ROLES = READERS
+
     node: Name | None = None
+
+
+class Trace(Operation, frozen=True, forbid_unknown_fields=True):
+    """What was said between all actors in one conversation, such as the one that a command began."""
+
+    ROLES = READERS
+
+    id: TraceId
+
+
+class Traces(Operation, frozen=True, forbid_unknown_fields=True):
+    """The conversations that the nodes remember."""
+
+    ROLES = READERS
 
 
 class Traffic(Operation, frozen=True, forbid_unknown_fields=True):
     """Requests by service, as the balancers count them."""
+
+    ROLES = READERS
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,9 +188,23 @@ OPERATIONS: dict[str, type[Operation]] = {kind.__name__.lower(): kind for kind i
 
 _IN_WORDS = {
     NAME_PATTERN: "a name (a-z, 0-9 and -, beginning with a letter, at most 40 characters)",
+    TRACE_PATTERN: "the id of a conversation: 16 lower-case hexadecimal digits, as `traces` lists them",
     SHA256_PATTERN: "a SHA-256 in 64 lower-case hexadecimal digits",
     PATH_PATTERN: "a path that begins with / and has no spaces",
 }
+
+
+def objection(operation: Operation, guest: Guest) -> str:
+    """Why somebody may not ask for this, with what to do about it; empty if they may."""
+    if guest.revoked:
+        return f"the key of {guest.name} has been revoked: ask for a new token (`tucano key add NAME --role ROLE`)"
+    if guest.role in operation.ROLES:
+        return ""
+    op, wanted = type(operation).__name__.lower(), " or ".join(sorted(operation.ROLES))
+    return (
+        f"{op} needs the role {wanted}, and the key of {guest.name} has the role {guest.role}: ask for a token of that"
+        f" role (`tucano key add NAME --role {min(operation.ROLES)}` where the controller runs)"
+    )
 
 
 class BadRequest(ValueError):
@@ -164,7 +233,7 @@ def parse(op: str, args: dict[str, Any]) -> Operation:
     try:
         return msgspec.convert(args, kind)
     except msgspec.ValidationError as error:
-        text = re.sub(r"`\$\.?", "`", str(error))  # `$.replicas` is called `replicas` by those who sent it
+        text = re.sub(r"^Expected (.*) - at `\$\.(.+)`\Z", r"`\2` is to be \1", str(error), flags=re.DOTALL)
         for pattern, words in _IN_WORDS.items():
             text = text.replace(f"`str` matching regex {pattern!r}", words)
         raise BadRequest("bad_request", f"{op}: {text}") from error

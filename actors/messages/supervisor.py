@@ -6,6 +6,7 @@ from typing import Any
 
 from tucano.actors.kernel import Message
 from tucano.actors.messages.model import Instance, Spec
+from tucano.transport.link import BULK
 
 
 class Run(Message, frozen=True):
@@ -47,6 +48,8 @@ class ReadLog(Message, frozen=True):
         build: the build's output instead of the instance's.
 
     """
+
+    LANE = BULK
 
     id: str
     offset: int = -65_536

@@ -6,6 +6,7 @@ from typing import Any
 
 from tucano.actors.kernel import Message
 from tucano.actors.messages.model import Instance, Role
+from tucano.transport.link import METRICS
 
 
 class Hello(Message, frozen=True):
@@ -41,6 +42,8 @@ class InstanceUsage(Message, frozen=True):
 
 class Metrics(Message, frozen=True):
     """A node's averages since its last report; `cpu` is 0 to 1 of the node's processors, `memory_used` in bytes."""
+
+    LANE = METRICS
 
     node: str
     cpu: float

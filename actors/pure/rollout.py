@@ -2,7 +2,8 @@
 
 The plan depends on the present state only, so that a lost message, a restart or a surprise is mended by the next look.
 A rollout never goes below the wanted number of ready instances: new ones come first, up to `surge` above it; an old
-one goes when a new one is ready in its place.
+one goes when a new one is ready in its place. That holds for an old one which has served and is not ready just now,
+too: it may be back before the new ones are, if they ever are.
 """
 
 from __future__ import annotations
@@ -56,19 +57,20 @@ def surge(replicas: int) -> int:
     return max(1, replicas // 4)
 
 
-def plan(service: Service, instances: Sequence[Instance], *, hold: bool = False) -> list[Step]:
+def plan(service: Service, instances: Sequence[Instance], *, hold: bool = False, unsure: bool = False) -> list[Step]:
     """What to do next for one service.
 
     Args:
         service: what is wanted.
         instances: all that the record has of it.
         hold: create nothing now, since instances keep failing.
+        unsure: some of it may be out of date: do without none of them, and call nothing finished.
 
     """
     active = [instance for instance in instances if instance.state in ACTIVE]
     steps: list[Step] = [Stop(i) for i in instances if i.state == "failed" and not _judged(service, i)]
     if service.rollout == "removing" or service.halted:
-        steps += [_end(instance) for instance in active]
+        steps += [_end(instance) for instance in instances if instance.state in ACTIVE or instance.state == "lost"]
         if service.rollout == "removing" and not instances:
             steps.append(Forget())
         return steps
@@ -86,17 +88,23 @@ def plan(service: Service, instances: Sequence[Instance], *, hold: bool = False)
         room = missing if not old else wanted + surge(wanted) - len(active)
         steps += [Create(service.target)] * max(0, min(missing, room))
 
-    if sum(instance.state == "ready" for instance in new) >= wanted:
+    if unsure:
+        return steps
+    steps += [Stop(instance) for instance in old if not _may_serve(instance)]
+    ready_new = sum(instance.state == "ready" for instance in new)
+    if ready_new >= wanted:
         steps += [Stop(instance) for instance in instances if instance.state == "lost"]  # it has been replaced
+    dispensable = [instance for instance in sorted(old, key=_dispensable) if _may_serve(instance)]
+    replaced = ready_new + len(dispensable) - wanted
     spare = sum(instance.state == "ready" for instance in active) - wanted
-    for instance in sorted(old, key=_dispensable) + sorted(new, key=_dispensable)[: max(0, len(new) - wanted)]:
+    dispensable = dispensable[: max(0, replaced)] + sorted(new, key=_dispensable)[: max(0, len(new) - wanted)]
+    for instance in dispensable:
         if instance.state != "ready":
-            steps.append(_end(instance))  # it serves nobody
+            steps.append(Stop(instance))
         elif spare > 0:
             spare -= 1
             steps.append(Drain(instance))
-
-    if service.rollout == "rolling" and not old and sum(i.state == "ready" for i in new) >= wanted:
+    if service.rollout == "rolling" and not old and ready_new >= wanted:
         steps.append(Finish())
     return steps
 
@@ -111,6 +119,11 @@ def failed(service: Service, reason: str) -> Service:
 def _judged(service: Service, instance: Instance) -> bool:
     """Whether this failed instance decides the rollout that is going on."""
     return service.rollout == "rolling" and instance.revision == service.target.number and not instance.served
+
+
+def _may_serve(instance: Instance) -> bool:
+    """Whether it serves, or has served and may again any moment."""
+    return instance.state == "ready" or instance.served
 
 
 def _end(instance: Instance) -> Step:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.actors.probe import Probe
 from tucano.actors.kernel import Child, System
+from tucano.testing import Probe
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.actors.builders import instance, service, worker
-from tests.actors.probe import Probe
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.balancer import Balancer
@@ -23,6 +22,7 @@ from tucano.actors.messages.deployer import Drained
 from tucano.actors.messages.discovery import Delete, Entries, Put, Watch
 from tucano.actors.messages.worker_mgr import Hello
 from tucano.actors.proxy import Proxy
+from tucano.testing import Probe
 
 Start = Callable[..., System]
 

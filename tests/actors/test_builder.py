@@ -14,11 +14,26 @@ from tests.actors import worker_kit
 from tests.actors.worker_kit import FAST, Shelf, busy_threads, strays
 from tests.helpers import eventually
 from tucano.actors import builder as builder_module
+from tucano.actors import fetch
 from tucano.actors.builder import Builder
+from tucano.actors.disk import workspace
 from tucano.actors.disk.artifact import Artifact
-from tucano.actors.kernel import Child, Refused, System
-from tucano.actors.messages.builder import Abandon, Collect, Made, Make
+from tucano.actors.disk.workspace import Workspaces
+from tucano.actors.kernel import Actor, Child, Refused, System
+from tucano.actors.messages.builder import Abandon, Collect, Fetching, Made, Make
 from tucano.actors.messages.model import Build
+from tucano.actors.pure.transfer import PIECE
+
+
+class Hears(Actor):
+    """Keeps what it is told."""
+
+    def __init__(self, told: list[Any]) -> None:
+        super().__init__()
+        self._told = told
+
+    def receive(self, message: Any) -> None:
+        self._told.append(message)
 
 
 class Bench:
@@ -28,10 +43,11 @@ class Bench:
         self.home, self.shelf = root / "home", root / "shelf"
         self.shelf.mkdir(exist_ok=True)
         self.deaf = threading.Event()
+        self.asked: list[tuple[int, int]] = []
         self.system = System("w1")
         self.system.run(
             [
-                Child("gateway", Shelf, {"root": self.shelf, "deaf": self.deaf}),
+                Child("gateway", Shelf, {"root": self.shelf, "deaf": self.deaf, "asked": self.asked}),
                 Child("builder", Builder, {"home": self.home, "gateway": "w1/gateway", "parallel": parallel}),
             ],
             law=FAST,
@@ -56,6 +72,10 @@ class Bench:
         assert refused.value.code == "build_failed"
         assert refused.value.detail.startswith("the build of hello failed on w1: ")
         return refused.value.detail.removeprefix("the build of hello failed on w1: ")
+
+    def archive(self, artifact: Artifact) -> Path:
+        """Where it lies while it is fetched, for a build without a script."""
+        return Workspaces(self.home).archive(workspace.key(artifact.sha256, Build("", 60.0), ""))
 
     def left(self) -> set[str]:
         """What lies in the place of the builds, besides what is being deleted."""
@@ -91,7 +111,7 @@ def test_without_a_script_unpacking_is_all(bench: Bench) -> None:
 
 
 def test_a_large_artifact_comes_in_chunks(bench: Bench) -> None:
-    content = os.urandom(3 * builder_module.CHUNK)
+    content = os.urandom(3 * PIECE + 7)
     made = bench.make(bench.pack(big=content))
     assert (Path(made.directory) / "big").read_bytes() == content
 
@@ -183,8 +203,8 @@ def test_fetching_goes_on_when_the_controller_is_back(bench: Bench) -> None:
 def test_a_controller_that_stays_away_or_has_no_such_artifact_is_not_waited_for_without_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(builder_module, "PATIENCE", 0.1)
-    monkeypatch.setattr(builder_module, "UNKNOWN_PATIENCE", 0.1)
+    monkeypatch.setattr(fetch, "PATIENCE", 0.1)
+    monkeypatch.setattr(fetch, "UNKNOWN_PATIENCE", 0.1)
     assert "no such artifact" in bench.fails(Artifact("0" * 64, 100, 1))
     bench.deaf.set()
     assert "its artifact could not be fetched from the controller: as told" in bench.fails(bench.pack())
@@ -196,8 +216,48 @@ def test_a_damaged_artifact_is_refused(bench: Bench) -> None:
     content[20] ^= 1
     (bench.shelf / artifact.sha256).write_bytes(content)
     assert bench.fails(artifact) == "its artifact arrived damaged: deploy it again"
-    (bench.shelf / artifact.sha256).write_bytes(content + b"more")
+    (bench.shelf / artifact.sha256).write_bytes(content[:50])
     assert "not its artifact" in bench.fails(artifact)
+
+
+def test_a_fetch_that_broke_off_goes_on_where_it_ended(bench: Bench) -> None:
+    artifact = bench.pack(big=os.urandom(5 * PIECE))
+    whole = (bench.shelf / artifact.sha256).read_bytes()
+    bench.archive(artifact).write_bytes(whole[: 2 * PIECE + 5])
+    made = bench.make(artifact)
+    assert (Path(made.directory) / "big").stat().st_size == 5 * PIECE
+    assert min(offset for offset, _ in bench.asked) == 2 * PIECE + 5
+    assert sum(length for _, length in bench.asked) == len(whole) - 2 * PIECE - 5
+
+
+def test_a_fetch_that_failed_leaves_what_it_has_to_the_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "PATIENCE", 0.1)
+    artifact = bench.pack(big=os.urandom(5 * PIECE))
+    bench.archive(artifact).write_bytes((bench.shelf / artifact.sha256).read_bytes()[:PIECE])
+    bench.deaf.set()
+    bench.fails(artifact)
+    bench.deaf.clear()
+    bench.make(artifact)
+    assert min(offset for offset, _ in bench.asked) == PIECE
+
+
+def test_what_an_earlier_fetch_left_damaged_is_fetched_anew(bench: Bench) -> None:
+    artifact = bench.pack(big=os.urandom(2 * PIECE))
+    for left in (b"x" * PIECE, b"x" * artifact.size, b"x" * (artifact.size + 1)):
+        bench.archive(artifact).write_bytes(left)
+        bench.make(artifact)
+        bench.system.ref("builder").ask(Collect(()), timeout=5)
+
+
+def test_who_asked_is_told_how_a_large_artifact_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "TELL", 0.0)
+    artifact = bench.pack(big=os.urandom(3 * PIECE))
+    told: list[Any] = []
+    teller = bench.system.spawn(Child("teller", Hears, {"told": told}))
+    make = Make("hello", artifact.sha256, artifact.size, Build("", 60.0), teller, "hello.1")
+    bench.system.ref("builder").ask(make, timeout=60)
+    eventually(lambda: told and told[-1] == Fetching("hello.1", artifact.size, artifact.size))
+    assert [one.done for one in told] == sorted(one.done for one in told)
 
 
 def test_what_is_no_archive_is_refused(bench: Bench) -> None:

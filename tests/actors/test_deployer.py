@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from tests.actors.builders import ARTIFACT, spec, worker
-from tests.actors.probe import Probe
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.deployer import Deployer
@@ -29,6 +28,7 @@ from tucano.actors.messages.deployer import (
 from tucano.actors.messages.discovery import Put, Range
 from tucano.actors.messages.model import Instance, Service
 from tucano.actors.messages.notifier import Notify
+from tucano.testing import Probe
 
 Start = Callable[..., System]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.actors.builders import instance, service, worker
-from tests.actors.probe import Probe
 from tests.helpers import eventually
 from tucano.actors.discovery import Discovery
 from tucano.actors.kernel import Child, Refused, System
 from tucano.actors.messages.discovery import Changed, Delete, Entries, Follow, Happened, Put, Range, Record, Watch
+from tucano.testing import Probe
 
 Start = Callable[..., System]
 

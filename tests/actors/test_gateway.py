@@ -14,16 +14,21 @@ import pytest
 import zmq
 
 from tests.actors.builders import instance, service, spec, worker
-from tests.actors.probe import Probe
+from tests.actors.test_conversation import TRACE, said
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.disk.artifact_store import Store
 from tucano.actors.gateway import Gateway
-from tucano.actors.kernel import Child, Refused, System
+from tucano.actors.kernel import Child, Lifecycle, Refused, Span, System, TraceInfo
 from tucano.actors.messages.deployer import Accepted, Deploy, Scale
 from tucano.actors.messages.discovery import Put, Record
 from tucano.actors.messages.gateway import ReadArtifact
+from tucano.actors.messages.model import TraceId
+from tucano.actors.messages.node import Actors, ReadTrace, ReadTraces, Traced, Traces
 from tucano.actors.messages.worker_mgr import AllMetrics
+from tucano.testing import Probe
+from tucano.transport.curve import dial
+from tucano.transport.security import Pair, Ring
 from tucano.transport.zmq_door import ZmqDoor
 
 Start = Callable[..., System]
@@ -32,11 +37,13 @@ Start = Callable[..., System]
 class Client:
     """A client in plain pyzmq."""
 
-    def __init__(self, address: str, kind: int = zmq.DEALER) -> None:
+    def __init__(self, address: str, kind: int = zmq.DEALER, own: Pair | None = None, server: str = "") -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket = self.context.socket(kind)
         self.socket.setsockopt(zmq.RCVTIMEO, 20_000)
         self.socket.setsockopt(zmq.LINGER, 0)
+        if own is not None:
+            dial(self.socket, own, server)
         self.socket.connect(address)
 
     def send(self, op: str, identifier: int = 1, **args: Any) -> None:
@@ -59,32 +66,47 @@ class Client:
 class Desk:
     """A gateway, its neighbours, and its clients."""
 
-    def __init__(self, node: Start, path: Path, port: int) -> None:
+    def __init__(self, node: Start, path: Path, port: int, ring: Ring | None = None) -> None:
         self.deployer = Probe(lambda message: Accepted("hello", 7))
         manager = Probe(lambda message: AllMetrics(()))
         address = f"tcp://127.0.0.1:{port}"
         about = {"node": "controller", "since": 0.0, "cluster": "c", "version": "v", "http_port": 1, "zmq_port": port}
-        gateway = Child(
-            "gateway",
-            Gateway,
-            {"make_door": partial(ZmqDoor, address), "artifacts": partial(Store, path / "artifacts"), "about": about},
+        args = {"make_door": partial(ZmqDoor, address, ring=ring), "artifacts": partial(Store, path / "artifacts")}
+        gateway = Child("gateway", Gateway, {**args, "about": about})
+        self.talk: list[Span] = []
+        teller = Probe(self._tell)
+        self.node = node(
+            record(path), gateway, deployer=self.deployer, worker_mgr=manager, supervisor=Probe(), node=teller
         )
-        self.node = node(record(path), gateway, deployer=self.deployer, worker_mgr=manager, supervisor=Probe())
         self.address = address
         self.clients: list[Client] = []
 
-    def client(self, kind: int = zmq.DEALER) -> Client:
-        made = Client(self.address, kind)
+    def _tell(self, message: Any) -> Any:
+        """What a node's `node` says."""
+        match message:
+            case ReadTrace(trace):
+                return Traced("controller", tuple(span for span in self.talk if span.trace == trace))
+            case ReadTraces():
+                known = {span.trace: span for span in reversed(self.talk)}
+                return Traces("controller", tuple(TraceInfo(t, span.sent, span.what, 1) for t, span in known.items()))
+            case _:
+                return Actors("controller", 1, (), (Lifecycle(1, 2.0, "actor_crashed", "gateway", "why"),), 3)
+
+    def client(self, kind: int = zmq.DEALER, own: Pair | None = None, server: str = "") -> Client:
+        made = Client(self.address, kind, own, server)
         self.clients.append(made)
         return made
 
 
-@pytest.fixture
-def desk(node: Start, tmp_path: Path) -> Iterator[Desk]:
+def free_port() -> int:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with context, context.socket(zmq.ROUTER) as probe:
-        port = probe.bind_to_random_port("tcp://127.0.0.1")
-    made = Desk(node, tmp_path, port)
+        return probe.bind_to_random_port("tcp://127.0.0.1")
+
+
+@pytest.fixture
+def desk(node: Start, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(node, tmp_path, free_port())
     yield made
     for client in made.clients:
         client.close()
@@ -118,7 +140,9 @@ def test_what_the_record_knows_is_shown(desk: Desk) -> None:
 
 def test_commands_go_to_the_deployer_and_its_refusals_come_back(desk: Desk) -> None:
     client = desk.client()
-    assert client.ask("scale", name="hello", replicas=3)["ok"] == {"service": "hello", "revision": 7}
+    accepted = client.ask("scale", name="hello", replicas=3)["ok"]
+    assert accepted.keys() == {"service", "revision", "trace"}
+    assert (accepted["service"], accepted["revision"]) == ("hello", 7)
     assert desk.deployer.wait_for(Scale) == Scale("hello", 3)
 
     def refuse(_: Any) -> Any:
@@ -126,6 +150,42 @@ def test_commands_go_to_the_deployer_and_its_refusals_come_back(desk: Desk) -> N
 
     desk.deployer.answer = refuse
     assert client.ask("restart", name="hello")["error"] == {"code": "conflict", "message": "not now"}
+
+
+def test_each_command_begins_a_conversation_of_its_own(desk: Desk) -> None:
+    client = desk.client()
+    begun = [client.ask(op, name="hello")["ok"]["trace"] for op in ("restart", "undeploy", "restart")]
+    assert len(set(begun)) == 3
+    assert all(msgspec.convert(one, TraceId) for one in begun)
+
+
+def test_a_conversation_is_read_by_its_id(desk: Desk) -> None:
+    client = desk.client()
+    desk.talk = [said("controller.1", what="deployer.Scale/1"), said("controller.2", "controller.1", 0.5)]
+    found = client.ask("trace", id=TRACE)["ok"]
+    assert [one["span"] for one in found["spans"]] == ["controller.1", "controller.2"]
+    assert [one["trace"] for one in client.ask("traces")["ok"]["traces"]] == [TRACE]
+    unknown = client.ask("trace", id="0" * 16)["error"]
+    assert unknown["code"] == "not_found"
+    assert "no node remembers a conversation 0000000000000000" in unknown["message"]
+
+
+def test_the_actors_of_a_node_are_told_with_what_happened_to_them(desk: Desk) -> None:
+    [shown] = desk.client().ask("ps")["ok"]["nodes"]
+    assert (shown["dead_letters"], [event["what"] for event in shown["events"]]) == (3, ["actor_crashed"])
+    assert desk.client().ask("ps", node="nowhere")["error"]["code"] == "not_found"
+
+
+def test_a_node_that_is_gone_or_does_not_answer_is_told_of_and_all_stand_in_one_order(desk: Desk) -> None:
+    gone = msgspec.structs.replace(worker("worker-2"), state="gone", since=9.0)
+    for one in (worker("worker-3"), gone, worker("worker-1")):
+        desk.node.ref("discovery").ask(Put(f"worker/{one.name}", worker=one), timeout=5)
+    client = desk.client()
+    shown = eventually(lambda: (found := client.ask("ps")["ok"]["nodes"])[3:] and found, "all nodes are known")
+    assert [(one["node"], one["state"], one["since"]) for one in shown[1:]] == [
+        ("worker-1", "silent", None), ("worker-2", "gone", 9.0), ("worker-3", "silent", None),
+    ]  # fmt: skip
+    assert client.ask("ps", node="worker-2")["ok"]["nodes"] == [shown[2]]
 
 
 def test_an_artifact_is_uploaded_in_pieces_and_deployed_only_when_it_is_whole(desk: Desk) -> None:
@@ -170,7 +230,9 @@ def test_events_are_a_stream_until_it_is_cancelled(desk: Desk) -> None:
         ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x", "replicas": 10**6}}, "bad_request", "`replicas`"),
         ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x"}}, "bad_request", "`replicas`"),
         ({"v": 1, "id": 3, "op": "scale", "args": {"name": "x", "replicas": 1, "to": 2}}, "bad_request", "`to`"),
-        ({"v": 1, "id": 3, "op": "show", "args": {"name": 7}}, "bad_request", "`name`"),
+        ({"v": 1, "id": 3, "op": "show", "args": {"name": 7}}, "bad_request", "show: `name` is to be `str`, got `int`"),
+        ({"v": 1, "id": 3, "op": "ps", "args": {"node": ""}}, "bad_request", "ps: `node` is to be a name (a-z"),
+        ({"v": 1, "id": 3, "op": "trace", "args": {"id": "x"}}, "bad_request", "16 lower-case hexadecimal digits"),
         ({"v": 1, "id": 3, "op": "artifact", "args": {"artifact": "../../etc/passwd"}}, "bad_request", "`artifact`"),
         ({"v": 1, "id": 3, "op": "logs", "args": {"id": "nobody"}}, "not_found", "no instance is called 'nobody'"),
         ({"v": 2, "id": 3, "op": "ping"}, "bad_request", "not a request"),

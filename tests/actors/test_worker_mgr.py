@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.actors.builders import instance, worker
-from tests.actors.probe import Probe
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.kernel import Child, StopChild, System, Tree
@@ -13,6 +12,7 @@ from tucano.actors.messages.discovery import Put, Range
 from tucano.actors.messages.notifier import Notify
 from tucano.actors.messages.worker_mgr import AllMetrics, Hello, InstanceChanged, Metrics, ShowMetrics
 from tucano.actors.worker_mgr import WorkerMgr
+from tucano.testing import Probe
 
 Start = Callable[..., System]
 MANAGER = Child("worker_mgr", WorkerMgr, {"patience": 0.1})
@@ -50,6 +50,14 @@ def test_a_worker_on_a_node_that_is_not_connected_is_silent_then_gone(node: Star
     here = node(record(tmp_path), MANAGER, deployer=Probe(), notifier=Probe())
     here.ref("worker_mgr").ask(hello("far"), timeout=5)
     eventually(lambda: state(here, "far") == "gone")
+
+
+def test_who_says_hello_again_has_been_there_since_the_first_time(node: Start, tmp_path: Path) -> None:
+    here = node(record(tmp_path), MANAGER, deployer=Probe(), notifier=Probe(), supervisor=Probe())
+    here.ref("worker_mgr").ask(hello("controller"), timeout=5)
+    first = here.ref("discovery").ask(Range("worker/"), timeout=5).entries[0].worker
+    here.ref("worker_mgr").ask(hello("controller"), timeout=5)
+    assert here.ref("discovery").ask(Range("worker/"), timeout=5).entries[0].worker == first
 
 
 def test_metrics_are_shown_of_those_that_are_there(node: Start, tmp_path: Path) -> None:

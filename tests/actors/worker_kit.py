@@ -60,14 +60,17 @@ class Shelf(Actor):
 
     Inbox = gateway.ReadArtifact
 
-    def __init__(self, root: Path, deaf: threading.Event) -> None:
+    def __init__(self, root: Path, deaf: threading.Event, asked: list[tuple[int, int]] | None = None) -> None:
         super().__init__()
         self._root = root
+        self._asked = asked
         self._deaf = deaf
 
     def receive(self, message: gateway.ReadArtifact) -> bytes:
         if self._deaf.is_set():
             raise Refused("unreachable", "as told")
+        if self._asked is not None:
+            self._asked.append((message.offset, message.limit))
         path = self._root / message.artifact
         if not path.exists():
             raise Refused("not_found", "no such artifact")

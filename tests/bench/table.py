@@ -9,7 +9,7 @@ class Row(NamedTuple):
     Attributes:
         what: What was measured.
         tucano: Our figure.
-        against: The contender's name.
+        against: The contender's name; empty if there is none.
         theirs: Its figure in the same run; None if it is not installed.
         target: What `ratio` must reach.
         better: Whether a higher or a lower figure is the better one.
@@ -35,3 +35,8 @@ class Row(NamedTuple):
         if self.ratio is None:
             return None
         return self.ratio >= self.target if self.better == "higher" else self.ratio <= self.target
+
+
+def lone(what: str, figure: float, unit: str) -> Row:
+    """A figure that has no contender and no target: for information."""
+    return Row(what, figure, "", None, 0.0, "higher", unit)

@@ -86,11 +86,12 @@ def test_what_a_service_needs_is_in_its_environment_and_nothing_of_ours(cluster:
 
 def test_descendants_that_left_the_session_go_with_their_instance(cluster: Cluster, tmp_path: Path) -> None:
     """A service that starts helpers with setsid(1) leaves none of them, by a crash or when it is undeployed."""
-    script = "setsid sleep 98765 & exec python3 app.py"
+    seconds = str(98_000_000 + os.getpid())  # of this run alone: another one may be on the same machine
+    script = f"setsid sleep {seconds} & exec python3 app.py"
     cluster.deploy(write(tmp_path / "hello", GOOD.replace("exec python3 app.py", script), app_py=APP))
 
     def helpers() -> list[int]:
-        return [process.pid for process in psutil.process_iter() if line(process) == ["sleep", "98765"]]
+        return [process.pid for process in psutil.process_iter() if line(process) == ["sleep", seconds]]
 
     assert eventually(lambda: len(helpers()) == 2)
     victim = instances(cluster)[0]

@@ -1,147 +1,133 @@
+"""What only the link over sockets does; what every link does is in tests/contract."""
+
 from __future__ import annotations
 
+import contextlib
+import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+import subprocess
+import sys
+from collections.abc import Iterator
 
 import pytest
 import zmq
 
 from tests.helpers import eventually
+from tests.transport.box import CLUSTER, Box, tell
 from tucano.transport import wire
-from tucano.transport.link import Kind, Letter
 from tucano.transport.zmq_link import ZmqLink
-
-CLUSTER = "0123456789abcdef"
-
-
-class Box:
-    """Keeps what a link delivers."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[str, Letter]] = []
-        self.news: list[tuple[str, str]] = []
-
-    def letters(self, node: str, batch: Sequence[Letter]) -> None:
-        self.got += [(node, letter) for letter in batch]
-
-    def peer_up(self, node: str) -> None:
-        self.news.append((node, "up"))
-
-    def peer_down(self, node: str, why: str) -> None:
-        self.news.append((node, why))
-
-
-Make = Callable[..., tuple[ZmqLink, Box]]
 
 
 @pytest.fixture
-def make() -> Iterator[Make]:
-    links: list[ZmqLink] = []
-
-    def start(node: str, **options: Any) -> tuple[ZmqLink, Box]:
-        link, box = ZmqLink(node, options.pop("cluster", CLUSTER), **options), Box()
-        links.append(link)
-        link.start(box)
-        return link, box
-
-    yield start
-    for link in links:
-        link.close()
-
-
-def tell(text: str) -> Letter:
-    return Letter(Kind.TELL, "someone", "", 0, 0, text)
-
-
-def test_letters_arrive_in_order_and_answers_find_the_way_back(make: Make) -> None:
-    (a, box_a), (b, box_b) = make("a"), make("b")
-    assert not a.send("b", tell("nobody is connected yet"))
-    a.connect("b", b.address)
-    for i in range(5000):
-        assert a.send("b", tell(str(i)))
-    eventually(lambda: len(box_b.got) == 5000)
-    assert [letter.tag for _, letter in box_b.got] == [str(i) for i in range(5000)]
-    assert b.send("a", tell("back"))
-    eventually(lambda: box_a.got)
-    assert box_a.got[0] == ("b", tell("back"))
-    assert a.connected("b")
-    assert b.connected("a")
-
-
-def test_a_node_that_leaves_says_so(make: Make) -> None:
-    (a, box_a), (b, _) = make("a"), make("b")
-    a.connect("b", b.address)
-    eventually(lambda: a.connected("b"))
-    b.close()
-    eventually(lambda: ("b", "left") in box_a.news)
-    assert not a.connected("b")
-
-
-def test_a_restarted_node_is_a_new_node_on_the_same_socket(make: Make) -> None:
+def node() -> Iterator[tuple[ZmqLink, Box]]:
+    """Receives at a socket that it was given."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-    a, box_a = make("a")
-    b, _ = make("b", bind=address, fd=listener.detach())
-    a.connect("b", address)
-    eventually(lambda: b.connected("a"))
-    b.close()
-    eventually(lambda: ("b", "left") in box_a.news)
-    _, box_b2 = make("b", bind=address)
-    eventually(lambda: a.connected("b"))
-    assert a.send("b", tell("again"))
-    eventually(lambda: box_b2.got)
-    assert box_b2.got == [("a", tell("again"))]
+    link, box = ZmqLink("a", CLUSTER, address, fd=listener.detach()), Box()
+    assert link.address == address
+    link.start(box)
+    yield link, box
+    link.close()
 
 
-def test_strangers_and_nonsense_are_refused_and_counted_and_harm_nobody(make: Make) -> None:
-    (a, box_a), (b, _) = make("a"), make("b")
-    other, _ = make("c", cluster="f" * 16)
-    other.connect("a", a.address)
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    good = wire.routing_id(wire.Peer(CLUSTER, "evil", 1, "tcp://127.0.0.1:1"))
-    for identity, frames in [
-        (b"stranger", [b"hello"]),
-        (good, [b"\xff\xff"]),
-        (good, [b"\x91" * 100_000]),
-        (good, [b""]),
-        (good, [wire.encode([tell("x")]), b"two parts"]),
-    ]:
-        dealer = context.socket(zmq.DEALER)
-        dealer.set(zmq.ROUTING_ID, identity)
-        dealer.set(zmq.LINGER, 2000)
-        dealer.connect(a.address)
-        dealer.send_multipart(frames)
-        dealer.close()
-    eventually(lambda: a.refused >= 6)
+def test_a_node_receives_at_an_inherited_socket(node: tuple[ZmqLink, Box]) -> None:
+    a, box_a = node
+    b = ZmqLink("b", CLUSTER)
+    b.start(Box())
     b.connect("a", a.address)
-    assert b.send("a", tell("still there"))
-    eventually(lambda: ("b", tell("still there")) in box_a.got)
-    assert {node for node, _ in box_a.got} == {"b"}
+    assert b.send("a", tell("x"))
+    eventually(lambda: box_a.got == [("b", tell("x"))])
+    b.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "frames"),
+    [
+        ("tcp://127.0.0.1:1", [wire.encode([tell("x")]), b"two parts"]),
+        ("tcp://-:1", [wire.encode([tell("x")])]),
+    ],
+    ids=["two parts", "no address to answer at"],
+)
+def test_what_only_a_stranger_would_send_is_refused_each_time(
+    node: tuple[ZmqLink, Box], address: str, frames: list[bytes]
+) -> None:
+    a, box_a = node
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    dealer.set(zmq.ROUTING_ID, wire.routing_id(wire.Peer(CLUSTER, "evil", 1, address)))
+    dealer.connect(a.address)
+    for count in (1, 2):
+        dealer.send_multipart(frames)
+        eventually(lambda count=count: a.refused == count)  # type: ignore[misc]
+    dealer.close()
     context.term()
+    assert not box_a.got
+    assert not box_a.news
+    assert not a.connected("evil")
 
 
-def test_a_full_queue_refuses(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tucano.transport.zmq_link.QUEUE", 10)
-    a, _ = make("a")
-    hole = socket.create_server(("127.0.0.1", 0))  # accepts, never speaks
-    a.connect("b", f"tcp://127.0.0.1:{hole.getsockname()[1]}")
-    assert [a.send("b", tell("x")) for _ in range(20)].count(True) <= 10
-    hole.close()
+@contextlib.contextmanager
+def other(name: str, address: str) -> Iterator[subprocess.Popen[str]]:
+    """A node in a process of its own; see `other_node`."""
+    command = [sys.executable, "-m", "tests.transport.other_node", name, address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGCONT)
+            assert process.stdin is not None
+            process.stdin.close()
 
 
-@pytest.mark.parametrize("raw", [b"", b"x", b"\0" * 4, b"tucano1\0bad\0a\x001\0tcp://h:1", b"a" * 300])
-def test_a_bad_routing_id_is_refused(raw: bytes) -> None:
-    with pytest.raises(wire.BadFrame):
-        wire.read_routing_id(raw)
+def test_a_process_that_is_suspended_is_down_and_up_again_when_it_goes_on(node: tuple[ZmqLink, Box]) -> None:
+    a, box_a = node
+    with other("b", a.address) as process:
+        eventually(lambda: a.connected("b"))
+        process.send_signal(signal.SIGSTOP)
+        eventually(lambda: not a.connected("b"))
+        assert [why[:6] for _, why in box_a.news] == ["up", "silent"]
+        process.send_signal(signal.SIGCONT)
+        eventually(lambda: a.connected("b"))
+        assert [why[:6] for _, why in box_a.news] == ["up", "silent", "up"]
+        assert a.send("b", tell("again"))
+        eventually(lambda: "again" in box_a.tags())
+    eventually(lambda: box_a.news[-1] == ("b", "left"))
 
 
-def test_the_golden_bytes_of_a_frame() -> None:
-    letter = Letter(Kind.ASK, "deployer", "w/a", 7, 1500, "deployer.Ping/1")
-    golden = bytes.fromhex("919802a86465706c6f796572a3772f6107cd05dcaf6465706c6f7965722e50696e672f31c0a0")
-    assert wire.encode([letter]) == golden
-    assert wire.decode(golden) == [letter]
+def test_a_process_that_is_killed_is_down_and_its_name_free_for_the_next(node: tuple[ZmqLink, Box]) -> None:
+    a, box_a = node
+    with other("b", a.address) as process:
+        eventually(lambda: a.connected("b"))
+        process.kill()
+    with other("b", a.address):
+        eventually(lambda: [why[:6] for _, why in box_a.news] in (["up", "replac", "up"], ["up", "silent", "up"]))
+        assert a.send("b", tell("x"))
+        eventually(lambda: box_a.tags() == ["x"])
 
 
-def test_an_older_peers_shorter_letter_decodes() -> None:
-    assert wire.decode(bytes.fromhex("919202a161")) == [Letter(Kind.ASK, "a")]
+def test_a_second_process_of_a_name_says_that_it_is_taken(node: tuple[ZmqLink, Box]) -> None:
+    a, box_a = node
+    with other("b", a.address):
+        eventually(lambda: a.connected("b"))
+        with other("b", a.address) as second:
+            assert second.stdout is not None
+            assert second.stdout.readline() == "connected\n"
+            assert second.stdout.readline().startswith("taken a the name b is taken: a node that lives has it, at tcp:")
+    assert box_a.news[0] == ("b", "up")
+    assert a.refused
+
+
+def test_who_connects_anew_is_heard_although_its_old_connection_looks_alive(node: tuple[ZmqLink, Box]) -> None:
+    a, box_a = node
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealers = [context.socket(zmq.DEALER) for _ in range(3)]
+    for number, dealer in enumerate(dealers):
+        dealer.set(zmq.ROUTING_ID, wire.routing_id(wire.Peer(CLUSTER, "b", 1, "tcp://127.0.0.1:1")))
+        dealer.set(zmq.LINGER, 0)
+        dealer.connect(a.address)
+        dealer.send(wire.encode([tell(str(number))]))
+        eventually(lambda number=number: box_a.tags() == [str(n) for n in range(number + 1)])  # type: ignore[misc]
+    assert box_a.news == [("b", "up")]
+    for dealer in dealers:
+        dealer.close()
+    context.term()

@@ -48,6 +48,9 @@ class StandIn:
         self.after: Hook = lambda op, args: None
         self.on_deploy: Callable[[dict[str, Any]], None] = lambda service: self.finish(service["name"])
         self.version = 1
+        self.traces = 0
+        self.handled = 0
+        self.requests = 0
         self.port = 0
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
@@ -165,25 +168,48 @@ class StandIn:
                 service = self._service(args["name"])
                 service["replicas"] = args["replicas"]
                 self.finish(args["name"])
-                return {"service": args["name"], "revision": service["revision"]}
+                return self._accepted(args["name"], service["revision"])
             case "restart":
                 service = self._service(args["name"])
                 return self._deploy({**service["spec"], "replicas": service["replicas"]}, service["artifact"])
             case "undeploy":
                 service = self._service(args["name"])
                 del self.services[args["name"]]
-                return {"service": args["name"], "revision": service["revision"]}
+                return self._accepted(args["name"], service["revision"])
             case "events":
                 since = args["since"]
                 return {"events": self.events[since:] if since < 0 else [e for e in self.events if e["seq"] > since]}
             case "logs":
                 return self._log(**args)
             case "ps":
-                return {"nodes": [{"node": "controller", "pid": 1, "actors": [{"name": "root", "kind": "Tree"}]}]}
+                self.handled += 1000
+                shown = [
+                    {"node": "controller", "pid": 1, "actors": self._actors(), "events": LIFECYCLE},
+                    {"node": "worker-1", "state": "gone", "since": time.time() - 7200},
+                ]
+                return {"nodes": [one for one in shown if args["node"] in (None, one["node"])]}
+            case "trace":
+                if int(args["id"], 16) > self.traces:
+                    raise Refuse(f"not_found: no node remembers a conversation {args['id']}")
+                return {"trace": args["id"], "began": 1.0, "duration": 0.25, "participants": ["a/x", "b/y"],
+                        "unanswered": [], "spans": SPANS}  # fmt: skip
+            case "traces":
+                known = range(self.traces, 0, -1)
+                return {"traces": [{"trace": f"{n:016x}", "at": 1.0, "what": "m.Go/1", "spans": 3} for n in known]}
             case "traffic":
-                return {"services": [{"service": "hello", "requests": 3}]}
+                self.requests += 50
+                return {"services": [{"service": "hello", "requests": self.requests}]}
             case _:
                 raise Refuse(f"unknown_op: no operation is called {op}")
+
+    def _actors(self) -> list[dict[str, Any]]:
+        crash = "Traceback:\n  deep inside\nKeyError: 'x'\n"
+        waits = [{"on": "controller/discovery", "what": "discovery.Put/1", "seconds": 0.3}]
+        return [
+            {"name": "root", "kind": "Tree", "phase": "up"},
+            {"name": "gateway", "kind": "Gateway", "phase": "up", "parent": "root", "handled": self.handled,
+             "p50": 0.001, "p99": 0.02, "last_crash": crash, "waits": waits},
+        ]  # fmt: skip
 
     def _service(self, name: str) -> dict[str, Any]:
         if name not in self.services:
@@ -208,7 +234,11 @@ class StandIn:
             "artifact": artifact, "created": time.time(), "instances": [],
         }  # fmt: skip
         self.on_deploy(self.services[name])
-        return {"service": name, "revision": number}
+        return self._accepted(name, number)
+
+    def _accepted(self, name: str, revision: int) -> dict[str, Any]:
+        self.traces += 1
+        return {"service": name, "revision": revision, "trace": f"{self.traces:016x}"}
 
     def _log(self, *, offset: int, limit: int, build: bool, **instance: str) -> dict[str, Any]:
         id_ = instance["id"]
@@ -221,10 +251,20 @@ class StandIn:
 
 
 NODES = [
-    {"name": "controller", "role": "controller", "state": "ready", "pid": 11, "since": 1.0, "cpus": 0, "memory": 0,
-     "cpu": 0.0, "memory_used": 0, "instances": 0},
+    {"name": "controller", "role": "controller", "state": "ready", "pid": 11, "since": 1.0,
+     "cpus": None, "memory": None, "cpu": None, "memory_used": None, "instances": 0},
     {"name": "worker-1", "role": "worker", "state": "ready", "pid": 12, "since": 1.0, "cpus": 2,
      "memory": 8_000_000_000, "cpu": 0.25, "memory_used": 1_500_000_000, "instances": 2},
+]  # fmt: skip
+
+
+LIFECYCLE = [{"seq": 1, "at": 1.0, "what": "actor_crashed", "who": "gateway", "detail": "KeyError('x')"}]
+
+SPANS = [
+    {"span": "a.1", "kind": "ask", "sender": "a/x", "to": "b/y", "what": "m.Go/1", "at": 0.0, "begun": 1.0,
+     "took": 0.01, "outcome": "done"},
+    {"span": "b.1", "parent": "a.1", "kind": "answer", "sender": "b/y", "to": "a/x", "what": "m.Gone/1", "at": 0.25,
+     "answers": "a.1"},
 ]  # fmt: skip
 
 

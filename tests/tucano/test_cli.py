@@ -58,7 +58,7 @@ def home(stand_in: StandIn) -> Path:
     "command",
     [
         ["status"], ["services"], ["show", "x"], ["nodes"], ["scale", "x", "2"], ["restart", "x"], ["undeploy", "x"],
-        ["logs", "x"], ["events"], ["ps"], ["services", "--json"],
+        ["logs", "x"], ["events"], ["ps"], ["trace"], ["trace", "0" * 16], ["top"], ["services", "--json"],
     ],
 )  # fmt: skip
 def test_without_a_cluster_every_command_says_how_to_start_one(tmp_path: Path, command: list[str]) -> None:
@@ -113,7 +113,7 @@ def test_help_names_every_command_and_the_exit_statuses(tmp_path: Path) -> None:
     text = good(tmp_path, "--help")
     for word in (
         "up", "down", "status", "demo", "deploy", "services", "show", "nodes", "scale", "undeploy", "restart", "logs",
-        "events", "ps", "version", "3 no cluster runs", "--debug",
+        "events", "ps", "top", "trace", "version", "3 no cluster runs", "--debug",
     ):  # fmt: skip
         assert word in text
 
@@ -123,6 +123,24 @@ def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
 
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert good(tmp_path, "version") == f"tucano {project['version']}\n"
+
+
+def test_the_home_may_be_named_before_the_command_and_after_it_counts_more(stand_in: StandIn, home: Path) -> None:
+    elsewhere = home.parent / "elsewhere"
+    assert "hello" in good(elsewhere, "--home", home, "services")
+    assert "hello" in good(elsewhere, "--home", elsewhere, "services", "--home", home)
+    assert tucano(home, "--home", elsewhere, "services").returncode == 3
+
+
+def test_hints_name_the_home_that_is_meant(stand_in: StandIn, home: Path) -> None:
+    elsewhere = home.parent / "some where"
+    assert good(elsewhere, "scale", "hello", 3, "--home", home).splitlines()[-1] == (
+        f"tucano trace {stand_in.traces:016x} --home {home} shows how"
+    )
+    assert f"`tucano show hello --home {home}`" in good(elsewhere, "restart", "hello", "--no-wait", "--home", home)
+    assert f"`tucano down --home {home}`" in tucano(elsewhere, "up", "--home", home).stderr
+    assert f"`tucano up --workers 2 --home '{elsewhere}'`" in tucano(home, "ps", "--home", elsewhere).stderr
+    assert "--home" not in tucano(elsewhere, "ps").stderr
 
 
 # Looks
@@ -144,7 +162,7 @@ def test_status_says_what_the_home_knows_when_the_controller_is_away(stand_in: S
     assert {node["name"]: node["state"] for node in found["nodes"]} == {"controller": "unknown", "worker-1": "unknown"}
 
 
-def test_services_show_nodes_events_and_ps_print_tables_and_json(home: Path) -> None:
+def test_services_show_nodes_and_events_print_tables_and_json(home: Path) -> None:
     assert "hello    2/2  done" in good(home, "services")
     assert data(home, "services")["services"][0] == {
         "name": "hello", "replicas": 2, "ready": 2, "state": "done", "revision": 1, "detail": "",
@@ -157,8 +175,6 @@ def test_services_show_nodes_events_and_ps_print_tables_and_json(home: Path) -> 
     assert data(home, "nodes")["nodes"][1]["memory_used"] == 1_500_000_000
     assert "service_changed" in good(home, "events")
     assert data(home, "events")["events"][0].keys() == {"seq", "at", "kind", "subject", "text"}
-    assert "root" in good(home, "ps")
-    assert data(home, "ps", "controller")["nodes"][0]["actors"][0]["name"] == "root"
 
 
 def test_secrets_are_printed_nowhere(home: Path) -> None:
@@ -219,19 +235,23 @@ def test_following_a_log_shows_new_instances_too_and_ends_with_the_service(stand
 # Commands
 
 
-def test_deploy_prints_a_line_for_each_step_and_ends_when_it_serves(home: Path, service: Path) -> None:
+def test_deploy_prints_a_line_for_each_step_and_ends_when_it_serves(
+    stand_in: StandIn, home: Path, service: Path
+) -> None:
     lines = good(home, "deploy", service).splitlines()
     assert lines[0].startswith("packed 2 files")
     assert lines[1].startswith("uploaded")
     assert lines[2] == "revision 2 accepted, 2 replicas wanted"
     assert "hello-20 on worker-1: ready" in lines
-    assert lines[-1] == "hello runs: curl -H 'Host: hello' http://127.0.0.1:8080/"
+    assert lines[-2] == "hello runs: curl -H 'Host: hello' http://127.0.0.1:8080/"
+    assert lines[-1] == f"tucano trace {stand_in.traces:016x} shows how"
 
 
 def test_deploy_tells_programs_how_it_ended(stand_in: StandIn, home: Path, service: Path) -> None:
     done = tucano(home, "deploy", service, "--replicas", "3", "--json")
     assert json.loads(done.stdout) == {
         "service": "hello", "revision": 2, "state": "done", "replicas": 3, "ready": 3, "detail": "",
+        "trace": f"{stand_in.traces:016x}",
     }  # fmt: skip
     assert "revision 2 accepted" in done.stderr
 
@@ -246,9 +266,11 @@ def test_a_failed_deployment_is_1_and_says_why_in_full(stand_in: StandIn, home: 
     done = tucano(home, "deploy", service)
     assert done.returncode == 1
     assert detail in done.stderr
+    assert done.stdout.splitlines()[-1] == f"tucano trace {stand_in.traces:016x} shows how"
     done = tucano(home, "deploy", service, "--json")
     assert (done.returncode, json.loads(done.stdout)["detail"]) == (1, detail)
     assert json.loads(done.stdout)["state"] == "failed"
+    assert json.loads(done.stdout)["trace"] == f"{stand_in.traces:016x}"
 
 
 def test_no_wait_comes_back_at_once(stand_in: StandIn, home: Path, service: Path) -> None:
@@ -265,10 +287,14 @@ def test_a_timeout_says_where_it_stands(stand_in: StandIn, home: Path, service: 
 
 
 def test_scale_restart_and_undeploy_wait_until_it_is_so(stand_in: StandIn, home: Path) -> None:
-    assert good(home, "scale", "hello", "4").splitlines()[-1] == "hello has 4 replicas"
+    assert good(home, "scale", "hello", "4").splitlines()[-2:] == [
+        "hello has 4 replicas", f"tucano trace {stand_in.traces:016x} shows how",
+    ]  # fmt: skip
     assert json.loads(tucano(home, "scale", "hello", "3", "--json").stdout)["ready"] == 3
-    assert good(home, "restart", "hello").splitlines()[-1] == "hello is restarted"
-    assert data(home, "undeploy", "hello") == {"service": "hello", "revision": 2, "state": "gone"}
+    assert good(home, "restart", "hello").splitlines()[-2] == "hello is restarted"
+    assert data(home, "undeploy", "hello") == {
+        "service": "hello", "revision": 2, "state": "gone", "trace": f"{stand_in.traces:016x}",
+    }  # fmt: skip
     assert stand_in.services == {}
 
 

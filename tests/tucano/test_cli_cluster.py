@@ -46,20 +46,36 @@ def test_a_cluster_goes_up_serves_and_goes_down_without_a_trace(home: Path) -> N
     assert {node["name"]: node["state"] for node in status["nodes"]} == {
         "controller": "ready", "balancer": "ready", "worker-1": "ready",
     }  # fmt: skip
-    assert good(home, "deploy", HELLO).splitlines()[-1].startswith("hello runs: curl")
+    assert good(home, "deploy", HELLO).splitlines()[-2].startswith("hello runs: curl")
     shown = data(home, "show", "hello")
     assert [one["state"] for one in shown["instances"]] == ["ready", "ready"]
     assert "GREETING" in good(home, "show", "hello")
     assert '"Hello"' not in good(home, "show", "hello", "--json")
-    assert good(home, "scale", "hello", 3).splitlines()[-1] == "hello has 3 replicas"
+    assert good(home, "scale", "hello", 3).splitlines()[-2] == "hello has 3 replicas"
     assert "rollout_done" in good(home, "events")
     assert "runner.hello-" in good(home, "ps", "worker-1")
     assert "worker-1" in good(home, "nodes")
-    assert good(home, "restart", "hello").splitlines()[-1] == "hello is restarted"
-    assert good(home, "undeploy", "hello").splitlines()[-1] == "hello is taken down"
+    assert good(home, "restart", "hello").splitlines()[-2] == "hello is restarted"
+    assert good(home, "undeploy", "hello").splitlines()[-2] == "hello is taken down"
     assert data(home, "services") == {"services": []}
     assert "stopped" in good(home, "down", "--purge")
     assert not home.exists()
+
+
+def test_the_actors_of_a_cluster_are_watched_while_they_work(home: Path) -> None:
+    up(home)
+    accepted = json.loads(tucano(home, "deploy", HELLO, "--json").stdout)
+    assert len(accepted["trace"]) == 16
+    found = data(home, "top", "--interval", 0.2)
+    assert {actor["node"] for actor in found["actors"]} == {"controller", "balancer", "worker-1"}
+    assert all(actor["messages"] is not None for actor in found["actors"])
+    gateway = next(actor for actor in found["actors"] if actor["name"] == "gateway")
+    assert gateway["messages"] > 0  # we have asked it
+    lines = good(home, "ps", "controller", "--events", "--crashes").splitlines()
+    assert lines[0].startswith("controller, pid ")
+    assert lines[-1] == "no actor has crashed"
+    assert "traces" in data(home, "trace")
+    assert "no node remembers a conversation" in tucano(home, "trace", "0" * 16).stderr
 
 
 def test_a_second_one_from_the_same_home_is_refused_with_the_ports_of_the_first(home: Path) -> None:

@@ -86,7 +86,9 @@ def test_each_look_is_a_typed_value_and_unknown_fields_are_ignored(stand_in: Sta
     assert client.events(-1)[0].subject == "hello"
     assert client.read_log("hello-10").data == b"line\n"
     assert client.ps()[0].actors[0].kind == "Tree"
-    assert client.traffic()[0].requests == 3
+    assert client.traffic()[0].requests == 50
+    assert client.traces()[0].what == "m.Go/1"
+    assert [(one.span, one.answers) for one in client.trace("0" * 15 + "1").spans] == [("a.1", ""), ("b.1", "a.1")]
 
 
 def test_a_refusal_has_its_code_and_text(client: Client) -> None:
@@ -158,7 +160,7 @@ def test_a_deployment_uploads_what_is_missing_and_waits_until_it_serves(
     service = write_service(tmp_path / "big", noise=random.Random(1).randbytes(1_500_000).hex())
     seen: list[Progress] = []
     accepted = client.deploy(service, progress=seen.append)
-    assert (accepted.service, accepted.revision) == ("hello", 1)
+    assert (accepted.service, accepted.revision, accepted.trace) == ("hello", 1, "0" * 15 + "1")
     uploads = [args for op, args in stand_in.asked if op == "upload"]
     assert len(uploads) > 2
     assert max(len(args["data"]) for args in uploads) == 512 * 1024
@@ -205,7 +207,7 @@ def test_a_failed_rollout_says_why(stand_in: StandIn, client: Client, service: P
     stand_in.on_deploy = fail
     with pytest.raises(DeployFailed, match="no such file") as caught:
         client.deploy(service)
-    assert (caught.value.service, caught.value.revision) == ("hello", 1)
+    assert (caught.value.service, caught.value.revision, caught.value.trace) == ("hello", 1, "0" * 15 + "1")
 
 
 def test_a_rollout_that_somebody_supersedes_is_told(stand_in: StandIn, client: Client, service: Path) -> None:

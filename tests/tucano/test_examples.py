@@ -34,6 +34,13 @@ def test_a_client_without_tucano_lists_and_scales() -> None:
         eventually(lambda: cluster.services()[0].ready == 3)
 
 
+def test_a_client_without_arguments_says_how_it_is_used() -> None:
+    done = subprocess.run([sys.executable, EXAMPLES / "zmq_client.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "python zmq_client.py PORT NAME REPLICAS" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_plain_script_embeds_a_cluster(tmp_path: Path) -> None:
     printed = run(EXAMPLES / "embed.py", PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path))
     assert "hello: 3 of 3 at http://127.0.0.1:" in printed
@@ -44,3 +51,18 @@ def test_a_plain_script_embeds_a_cluster(tmp_path: Path) -> None:
 def test_a_pytest_test_embeds_a_cluster() -> None:
     command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", EXAMPLES)
     assert "2 passed" in run(*command, EXAMPLES / "test_with_cluster.py", PYTHONPATH=str(ROOT))
+
+
+def test_a_plain_pykka_actor_is_asked_from_another_node() -> None:
+    assert run(EXAMPLES / "plain_pykka.py", PYTHONPATH=str(ROOT)) == "it has counted 42\n"
+
+
+def test_actors_of_ones_own_are_started_again() -> None:
+    *printed, figures = run(EXAMPLES / "own_actors.py", PYTHONPATH=str(ROOT)).splitlines()
+    assert printed == [
+        "84 / 2 = 42",
+        "refused: positive divisors only, please",
+        "crashed: divider crashed on Divide: ZeroDivisionError('integer division or modulo by zero')",
+        "84 / 4 = 21",
+    ]
+    assert figures in ("4 messages, 1 restart", "3 messages, 1 restart"), "the last is counted when it is over"

@@ -13,6 +13,7 @@ import pytest
 from tests.helpers import eventually
 from tests.tucano.cluster_kit import assert_nothing_runs_in
 from tests.tucano.stand_in import write_service
+from tucano import render
 from tucano.client import ClusterError, DeployFailed
 from tucano.client.failures import ClientError
 from tucano.local import Cluster, local_cluster
@@ -78,6 +79,22 @@ def test_a_service_is_scaled_restarted_and_taken_down(hello: Cluster, tmp_path: 
     client.wait_until_gone("other")
     with pytest.raises(ClusterError, match="other"):
         client.show("other")
+
+
+def test_what_a_command_led_to_is_known_through_all_actors_and_nodes(hello: Cluster) -> None:
+    accepted = hello.client.restart("hello")
+    hello.client.wait_for_rollout("hello", accepted.revision)
+    found = hello.client.trace(accepted.trace)
+    assert {"controller/gateway", "controller/deployer", "controller/discovery"} < set(found.participants)
+    assert any("/runner.hello-" in who for who in found.participants)
+    said = [(one.sender, one.to, one.kind, one.what) for one in found.spans]
+    assert ("controller/gateway", "controller/deployer", "ask", "deployer.Restart/1") in said
+    place = {one.span: number for number, one in enumerate(found.spans)}
+    assert all(place[one.parent] < place[one.span] for one in found.spans if one.parent in place)
+    assert any(one.answers for one in found.spans)
+    assert accepted.trace in {one.trace for one in hello.client.traces()}
+    assert "participant p1 as controller/gateway" in render.sequence(found)
+    assert "deployer.Restart" in render.conversation(found)
 
 
 def test_a_service_that_exits_at_once_is_told_with_its_last_words(hello: Cluster, tmp_path: Path) -> None:

@@ -4,10 +4,8 @@ import pytest
 
 from tucano import render
 from tucano.client.answers import (
-    ActorInfo,
     Event,
     InstanceInfo,
-    NodeActors,
     NodeInfo,
     Progress,
     ServiceDetail,
@@ -114,20 +112,6 @@ def test_nodes_and_status_leave_out_what_is_not_known() -> None:
     text = render.status("/home", 5, StatusInfo(http_port=80, zmq_port=81, nodes=nodes), now=100.0)
     assert "the controller does not answer" in text
     assert "http://127.0.0.1:80\n" in text
-
-
-def test_actors_stand_below_their_parents_with_the_last_line_of_their_last_crash() -> None:
-    actors = [
-        ActorInfo(name="root", kind="Tree", phase="up"),
-        ActorInfo(name="runners", parent="root", kind="Tree", phase="up"),
-        ActorInfo(name="supervisor", parent="root", kind="Supervisor", phase="up"),
-        ActorInfo(name="runner.a", parent="runners", kind="Runner", phase="up", last_crash="Trace\nKeyError: 'x'\n"),
-    ]
-    lines = render.ps([NodeActors("worker-1", 12, actors)]).splitlines()
-    assert lines[0] == "worker-1, pid 12"
-    assert [line.split()[0] for line in lines[2:]] == ["root", "runners", "runner.a", "supervisor"]
-    assert [len(line) - len(line.lstrip()) for line in lines[2:]] == [2, 4, 6, 4]
-    assert lines[-2].endswith("KeyError: 'x'")
 
 
 def test_a_deployment_is_told_step_by_step_and_nothing_twice() -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tucano.cli import cluster, common, logs, services, watch
+from tucano.cli import actors, cluster, common, keys, logs, services, watch
 
 app = typer.Typer(
     name="tucano",
@@ -30,6 +31,9 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("The cluster", cluster.down),
     ("The cluster", cluster.status),
     ("The cluster", cluster.demo),
+    ("Several machines", keys.init),
+    ("Several machines", keys.worker),
+    ("Several machines", keys.login),
     ("Services", services.deploy),
     ("Services", services.scale),
     ("Services", services.restart),
@@ -39,7 +43,9 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("To look at", watch.nodes),
     ("To look at", logs.logs),
     ("To look at", watch.events),
-    ("To look at", watch.ps),
+    ("To look at", actors.ps),
+    ("To look at", actors.top),
+    ("To look at", actors.trace),
     ("To look at", watch.version),
 )
 
@@ -47,11 +53,21 @@ for _panel, _command in _COMMANDS:
     app.command(_command.__name__, rich_help_panel=_panel)(_command)
 
 
+app.add_typer(keys.key, name="key", rich_help_panel="Several machines")
+
+
 @app.callback()
 def _options(
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="TUCANO_TOKEN_FILE", help="Token for a cluster elsewhere; or in TUCANO_TOKEN.", dir_okay=False
+        ),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show where in Tucano an error arose.")] = False,
+    home: common.HomeOption = None,
 ) -> None:
-    common.debug = debug
+    common.debug, common.home_before, common.token_file = debug, home, token_file
 
 
 def main() -> None:

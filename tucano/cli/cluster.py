@@ -9,10 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tucano.cli.common import FAILED, NO_CLUSTER, HomeOption, JsonOption, emit, fail, paint, the_home
+from tucano.cli.common import (
+    FAILED,
+    NO_CLUSTER,
+    HomeOption,
+    JsonOption,
+    client,
+    emit,
+    fail,
+    paint,
+    say,
+    the_home,
+    token,
+)
 from tucano.terminal import mark
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tucano.client.answers import StatusInfo
     from tucano.home import Home, Running
     from tucano.stopping import Left
@@ -31,6 +45,11 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 2,
     port: Annotated[int, typer.Option(min=0, max=65535, help="For users' requests; 0: any free one.")] = 8080,
     zmq_port: Annotated[int, typer.Option(min=0, max=65535, help="For administration; 0: any free one.")] = 0,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="Where to listen; beyond this machine with keys only, see `init`."),
+    ] = None,
+    bridge_port: Annotated[int, typer.Option(min=0, max=65535, help="For workers elsewhere; 0: the last, or any.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background; stop with `down`.")] = False,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -39,19 +58,32 @@ def up(
     the = the_home(home)
     running = the.running()
     if running is not None:
-        fail(f"a cluster runs from {the.path} already{_where(running)}: use it, or stop it with `tucano down`")
+        stop = f"tucano down{the.option}"
+        fail(f"a cluster runs from {the.path} already{_where(running)}: use it, or stop it with `{stop}`")
         raise typer.Exit(FAILED)
     if detach:
-        _up_detached(the, workers, port, zmq_port, json)
+        arguments: list[object] = [
+            "--workers",
+            workers,
+            "--port",
+            port,
+            "--zmq-port",
+            zmq_port,
+            "--bridge-port",
+            bridge_port,
+        ]
+        _up_detached(the, [*arguments, *(["--listen", listen] if listen else [])], json)
         return
     import logging
 
     from tucano import parent, render
+    from tucano.plan import Here
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    _say(f"starting a cluster with {render.plural(workers, 'worker')} from {the.path} ...", json)
+    say(f"starting a cluster with {render.plural(workers, 'worker')} from {the.path} ...", aside=json)
     try:
-        ended = parent.run(the, workers, port, zmq_port, on_ready=lambda now: _up_is(the, now, json, foreground=True))
+        plan = Here(workers, port, zmq_port, bridge_port, listen)
+        ended = parent.run(the, plan, on_ready=lambda now: _up_is(the, now, json, foreground=True))
     except parent.CannotStart as error:
         fail(str(error))
         ended = FAILED
@@ -69,7 +101,7 @@ def down(
     the = the_home(home)
     running = the.running()
     if running is not None:
-        _say(f"stopping the cluster of {the.path} (pid {running.pid}) ...", json)
+        say(f"stopping the cluster of {the.path} (pid {running.pid}) ...", aside=json)
         if not stopping.stop(the, running, STOP, None if json else _tell_alive):
             fail(
                 f"the cluster did not stop within {STOP:g} s; these still live: parent (pid {running.pid}),"
@@ -78,7 +110,7 @@ def down(
             raise typer.Exit(FAILED)
     left = stopping.clear(the)
     if left:
-        _say(f"ended what was left behind: {_named(left)}", json)
+        say(f"ended what was left behind: {_named(left)}", aside=json)
     if remaining := stopping.alive(the):
         fail(f"these could not be ended: {_named(remaining)}")
         raise typer.Exit(FAILED)
@@ -100,6 +132,9 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
 
     the = the_home(home)
     running = the.running()
+    if token() or (running.joined if running else (the.path / "keys" / "login.token").exists()):
+        _status_elsewhere(home, json)
+        return
     if running is None:
         if json:
             emit(_status(the, None, None))
@@ -123,12 +158,11 @@ def demo(
     raise typer.Exit(run(keep=keep))
 
 
-def _up_detached(the: Home, workers: int, port: int, zmq_port: int, json: bool) -> None:
+def _up_detached(the: Home, arguments: list[object], json: bool) -> None:
     """Start a cluster that outlives this command."""
     from tucano.launch import Launch
 
-    arguments = ["--home", the.path, "--workers", workers, "--port", port, "--zmq-port", zmq_port]
-    launch = Launch("tucano.parent", the, [str(one) for one in arguments], lifeline=False)
+    launch = Launch("tucano.parent", the, ["--home", str(the.path), *map(str, arguments)], lifeline=False)
     try:
         running = launch.wait_until_ready()
     except KeyboardInterrupt:
@@ -145,11 +179,11 @@ def _up_is(the: Home, running: Running, json: bool, *, foreground: bool) -> None
         return
     from tucano import render
 
-    how = "stop it with Ctrl-C" if foreground else "stop it with `tucano down`"
+    how = "stop it with Ctrl-C" if foreground else f"stop it with `tucano down{the.option}`"
     print(f"{mark(True)} {render.plural(running.workers, 'worker')} ready; {how}")
-    print(f"  users     http://127.0.0.1:{running.http_port}  (the Host header names the service)")
-    print(f"  admin     tcp://127.0.0.1:{running.zmq_port}")
-    print(f"  go on     tucano deploy DIR{_home_option(the)}", flush=True)
+    print(f"  users     {running.users}  (the Host header names the service)")
+    print(f"  admin     {running.door}" + "  (with keys: `tucano key add` makes tokens)" * running.secure)
+    print(f"  go on     tucano deploy DIR{the.option}", flush=True)
 
 
 def _ask(the: Home, running: Running) -> StatusInfo:
@@ -163,7 +197,27 @@ def _ask(the: Home, running: Running) -> StatusInfo:
             return client.status(timeout=ANSWER)
     except ClientError:  # a cluster whose controller is being restarted runs, nevertheless
         nodes = [NodeInfo(name, pid=pid) for name, pid in sorted(running.nodes.items())]
-        return StatusInfo(http_port=running.http_port, zmq_port=running.zmq_port, nodes=nodes)
+        return StatusInfo(http_port=running.http_port, zmq_port=running.zmq_port, nodes=nodes, host=running.host)
+
+
+def _status_elsewhere(home: Path | None, json: bool) -> None:
+    """The status of a cluster whose controller is on another machine; a worker's home may see its nodes only."""
+    from tucano import render
+    from tucano.client.answers import StatusInfo
+    from tucano.client.failures import ClusterError
+
+    with client(home) as cluster:
+        try:
+            found = cluster.status()
+        except ClusterError as error:
+            if error.code != "forbidden":
+                raise
+            found = StatusInfo(nodes=cluster.nodes())
+        address = cluster.address()
+    if json:
+        emit({"address": address, "running": True, **{name: getattr(found, name) for name in found.__struct_fields__}})
+    else:
+        print(f"{'cluster':<10}{found.cluster or '?'}, at {address}\n\n{paint(render.nodes(found.nodes, time.time()))}")
 
 
 def _status(the: Home, running: Running | None, found: StatusInfo | None) -> dict[str, Any]:
@@ -180,6 +234,7 @@ def _status(the: Home, running: Running | None, found: StatusInfo | None) -> dic
         "pid": running.pid,
         "http_port": running.http_port,
         "zmq_port": running.zmq_port,
+        "host": running.host,
         "cluster": found.cluster,
         "version": found.version,
         "uptime": found.uptime,
@@ -202,16 +257,7 @@ def _purge(the: Home) -> None:
 
 def _where(running: Running) -> str:
     """Its ports, in passing."""
-    return f" (pid {running.pid}, users http://127.0.0.1:{running.http_port}, admin tcp://127.0.0.1:{running.zmq_port})"
-
-
-def _home_option(the: Home) -> str:
-    """What the next command needs to find this home."""
-    import shlex
-
-    from tucano.home import Home
-
-    return "" if the.path == Home.default().path else f" --home {shlex.quote(str(the.path))}"
+    return f" (pid {running.pid}, users {running.users}, admin {running.door})"
 
 
 def _tell_alive(left: list[Left]) -> None:
@@ -223,8 +269,3 @@ def _tell_alive(left: list[Left]) -> None:
 def _named(left: list[Left]) -> str:
     """Processes by name and pid."""
     return ", ".join(f"{one.name} (pid {one.pid})" for one in left)
-
-
-def _say(text: str, aside: bool) -> None:
-    """A line for people; beside the point when standard output belongs to JSON."""
-    print(text, file=sys.stderr if aside else sys.stdout, flush=True)

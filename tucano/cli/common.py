@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tucano.terminal import colourful, mark
+from tucano.terminal import colourful, dim, mark
 
 if TYPE_CHECKING:
     from tucano.client import Client
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option("--home", envvar="TUCANO_HOME", help="Directory of the cluster.", show_default=False, file_okay=False),
+    typer.Option("--home", help="Directory of the cluster, else TUCANO_HOME.", show_default=False, file_okay=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Come back as soon as the cluster has taken it on.")]
@@ -27,8 +28,14 @@ TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.1, help="Second
 FAILED = 1
 NO_CLUSTER = 3
 
+token_file: Path | None = None
+"""Where the token is by which a cluster on another machine is reached; set by `--token-file`."""
+
 debug = False
 """Whether errors come with a traceback; set by `--debug`."""
+
+home_before: Path | None = None
+"""The home that was named before the command; one that is named after it counts more."""
 
 _COLOURS = (
     (re.compile(r"\b(ready|done)\b(?! *$)", re.MULTILINE), 32),
@@ -41,6 +48,7 @@ def the_home(home: Path | None) -> Home:
     """The home that was named, or the default one."""
     from tucano.home import Home
 
+    home = home or home_before
     return Home(home) if home else Home.default()
 
 
@@ -49,11 +57,18 @@ def client(home: Path | None) -> Client:
 
     Raises:
         NoCluster: none runs there.
+        BadKeys: the token or the keys cannot be used.
 
     """
     from tucano.client import connect
 
-    return connect(home)
+    given = token()
+    return connect(home or home_before) if given is None else connect(token=given)
+
+
+def token() -> str | Path | None:
+    """The token by which a cluster on another machine is meant, if one is: its file, or its text."""
+    return token_file or os.environ.get("TUCANO_TOKEN") or None
 
 
 def paint(text: str) -> str:
@@ -89,14 +104,19 @@ def complain(error: Exception) -> int:
     from tucano.actors.disk.artifact_tree import ArtifactError
     from tucano.client.failures import ClientError, NoCluster
     from tucano.home import HomeInUse
+    from tucano.keys import KeysError
+    from tucano.listening import CannotListen
     from tucano.spec import SpecError
+    from tucano.transport.security import Insecure
 
     text = str(error)
     if isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     elif isinstance(error, UnicodeEncodeError):
         text = f"an argument is not valid UTF-8: {error.object!r}"
-    elif not isinstance(error, ClientError | SpecError | ArtifactError | HomeInUse):
+    elif not isinstance(
+        error, ClientError | SpecError | ArtifactError | HomeInUse | KeysError | CannotListen | Insecure
+    ):
         text = (
             f"a fault in Tucano: {type(error).__name__}: {error}\nRun it again with `tucano --debug ...` to see where."
         )
@@ -112,15 +132,27 @@ def fail(text: str) -> None:
     print(f"{head} {clean(text).rstrip()}", file=sys.stderr, flush=True)
 
 
+def say(text: str, *, aside: bool) -> None:
+    """Print a line for people; beside the point when standard output belongs to programs."""
+    print(text, file=sys.stderr if aside else sys.stdout, flush=True)
+
+
 class Teller:
     """Tells of a deployment's progress: on a terminal with a line that moves, else a line for each step.
 
     Args:
+        home: of the cluster.
         aside: print to standard error, because standard output belongs to JSON.
+
+    Attributes:
+        trace: the conversation that the command began; at its end, good or bad, it is told how to read it.
 
     """
 
-    def __init__(self, *, aside: bool) -> None:
+    def __init__(self, home: Home, *, aside: bool) -> None:
+        self.trace = ""
+        self._home = home
+        self._aside = aside
         self._stream = sys.stderr if aside else sys.stdout
         self._before: Progress | None = None
         self._live: Any = None
@@ -136,6 +168,9 @@ class Teller:
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
+        if self.trace and not self._aside:
+            how = f"tucano trace {self.trace}{self._home.option} shows how"
+            print(dim(how, self._stream), file=self._stream, flush=True)
 
     def __call__(self, now: Progress) -> None:
         """Tell what is new."""

@@ -44,7 +44,7 @@ def logs(
             elif found:
                 _print(found, json=False)
             else:
-                print(f"{name} has no instance: `tucano show {name}` says why", file=sys.stderr)
+                print(f"{name} has no instance: `tucano show {name}{cluster.home.option}` says why", file=sys.stderr)
             return
         _print(found, json)
         while reader.more():

@@ -39,16 +39,20 @@ def deploy(
     Exit status 1 means that the new revision does not serve; the one before, if there was one, still does.
     """
     from tucano import spec
+    from tucano.client.answers import Accepted
     from tucano.client.failures import DeployFailed
 
     spec.override(spec.load(directory), replicas=replicas)  # what is wrong with it is said first, cluster or no cluster
-    with client(home) as cluster, Teller(aside=json) as tell:
+    with client(home) as cluster, Teller(cluster.home, aside=json) as tell:
         try:
             accepted = cluster.deploy(directory, replicas=replicas, wait=not no_wait, timeout=timeout, progress=tell)
         except DeployFailed as failed:
+            tell.trace = failed.trace
             if json:
-                emit(_outcome(cluster, failed.service, failed.revision, "failed", failed.detail))
+                accepted = Accepted(failed.service, failed.revision, failed.trace)
+                emit(_outcome(cluster, accepted, "failed", failed.detail))
             raise
+        tell.trace = accepted.trace
         state = "rolling" if no_wait else "done"
         _tell(cluster, tell, accepted, state, json, f"{accepted.service} runs: {_url(cluster, accepted.service)}")
 
@@ -88,8 +92,9 @@ def scale(
     json: JsonOption = False,
 ) -> None:
     """Want more or fewer instances, and wait until they are there."""
-    with client(home) as cluster, Teller(aside=json) as tell:
+    with client(home) as cluster, Teller(cluster.home, aside=json) as tell:
         accepted = cluster.scale(name, replicas)
+        tell.trace = accepted.trace
         if not no_wait:
             cluster.wait_until_scaled(name, replicas, timeout, tell)
         _tell(cluster, tell, accepted, "rolling" if no_wait else "done", json, f"{name} has {replicas} replicas")
@@ -103,8 +108,9 @@ def restart(
     json: JsonOption = False,
 ) -> None:
     """Replace all instances by new ones, without a gap for users, and wait for them."""
-    with client(home) as cluster, Teller(aside=json) as tell:
+    with client(home) as cluster, Teller(cluster.home, aside=json) as tell:
         accepted = cluster.restart(name)
+        tell.trace = accepted.trace
         if not no_wait:
             cluster.wait_for_rollout(name, accepted.revision, timeout, tell)
         _tell(cluster, tell, accepted, "rolling" if no_wait else "done", json, f"{name} is restarted")
@@ -118,12 +124,16 @@ def undeploy(
     json: JsonOption = False,
 ) -> None:
     """Stop a service after its open requests, and forget it."""
-    with client(home) as cluster, Teller(aside=json) as tell:
+    with client(home) as cluster, Teller(cluster.home, aside=json) as tell:
         accepted = cluster.undeploy(name)
+        tell.trace = accepted.trace
         if not no_wait:
             cluster.wait_until_gone(name, timeout, tell)
         if json:
-            emit({"service": name, "revision": accepted.revision, "state": "removing" if no_wait else "gone"})
+            emit({
+                "service": name, "revision": accepted.revision, "state": "removing" if no_wait else "gone",
+                "trace": accepted.trace,
+            })  # fmt: skip
         else:
             tell.done(f"{name} is taken down")
 
@@ -131,30 +141,32 @@ def undeploy(
 def _tell(cluster: Client, tell: Teller, accepted: Accepted, state: str, json: bool, text: str) -> None:
     """The end of a command that was carried out, or with `--no-wait` accepted."""
     if json:
-        emit(_outcome(cluster, accepted.service, accepted.revision, state))
+        emit(_outcome(cluster, accepted, state))
     elif state == "done":
         tell.done(text)
     else:
-        tell.done(f"accepted as revision {accepted.revision}; watch it with `tucano show {accepted.service}`")
+        show = f"tucano show {accepted.service}{cluster.home.option}"
+        tell.done(f"accepted as revision {accepted.revision}; watch it with `{show}`")
 
 
-def _outcome(cluster: Client, name: str, revision: int, state: str, detail: str = "") -> dict[str, Any]:
+def _outcome(cluster: Client, accepted: Accepted, state: str, detail: str = "") -> dict[str, Any]:
     """What a command ends with, as JSON."""
     from tucano.client.failures import ClusterError
 
     try:
-        shown = cluster.show(name)
+        shown = cluster.show(accepted.service)
         replicas, ready = shown.replicas, shown.ready
     except ClusterError as error:
         if error.code != "not_found":
             raise
         replicas = ready = 0  # a first deployment that failed
     return {
-        "service": name, "revision": revision, "state": state, "replicas": replicas, "ready": ready, "detail": detail,
+        "service": accepted.service, "revision": accepted.revision, "state": state, "replicas": replicas,
+        "ready": ready, "detail": detail, "trace": accepted.trace,
     }  # fmt: skip
 
 
 def _url(cluster: Client, name: str) -> str:
     """How users reach a service, as a command to try."""
-    running = cluster.home.running()
-    return f"curl -H 'Host: {name}' http://127.0.0.1:{running.http_port}/" if running else name
+    found = cluster.status()
+    return f"curl -H 'Host: {name}' http://{found.host}:{found.http_port}/"

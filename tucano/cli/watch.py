@@ -1,4 +1,4 @@
-"""Commands that only look: nodes, events, ps, version."""
+"""Commands that only look: nodes, events, version."""
 
 from __future__ import annotations
 
@@ -47,22 +47,6 @@ def events(
         emit({"events": found})
     else:
         print("\n".join(map(render.event, found)) or "nothing has happened yet")
-
-
-def ps(
-    node: Annotated[str | None, typer.Argument(metavar="[NODE]", help="One node only.", show_default=False)] = None,
-    home: HomeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Show the actors of each node: what waits in their mailboxes, restarts, last crash."""
-    from tucano import render
-
-    with client(home) as cluster:
-        found = cluster.ps(node)
-    if json:
-        emit({"nodes": found})
-    else:
-        print(render.ps(found))
 
 
 def version(json: JsonOption = False) -> None:

@@ -13,8 +13,8 @@ import msgspec
 from tucano.actors.messages.model import Event
 
 __all__ = [
-    "Accepted", "ActorInfo", "Event", "InstanceInfo", "LogChunk", "NodeActors", "NodeInfo", "OnProgress",
-    "Progress", "ServiceDetail", "ServiceInfo", "StatusInfo", "TrafficInfo",
+    "Accepted", "Event", "InstanceInfo", "LogChunk", "NodeInfo", "OnProgress", "Progress", "ServiceDetail",
+    "ServiceInfo", "StatusInfo", "TrafficInfo",
 ]  # fmt: skip
 
 
@@ -27,7 +27,7 @@ class NodeInfo(msgspec.Struct, frozen=True):
         state: ready, silent (not heard) or gone; `unknown` when only the home could be asked.
         pid: process id, 0 if not known.
         since: when it came into this state, seconds since the epoch.
-        cpus: processors.
+        cpus: processors; None if not known, as all that is measured.
         memory: bytes that it may use.
         cpu: average load of its processors, 0 to 1.
         memory_used: bytes.
@@ -40,10 +40,10 @@ class NodeInfo(msgspec.Struct, frozen=True):
     state: str = "unknown"
     pid: int = 0
     since: float = 0.0
-    cpus: int = 0
-    memory: int = 0
-    cpu: float = 0.0
-    memory_used: int = 0
+    cpus: int | None = None
+    memory: int | None = None
+    cpu: float | None = None
+    memory_used: int | None = None
     instances: int = 0
 
 
@@ -58,6 +58,7 @@ class StatusInfo(msgspec.Struct, frozen=True):
         uptime: seconds since the controller started.
         services: how many.
         nodes: its processes.
+        host: where it listens.
 
     """
 
@@ -68,6 +69,7 @@ class StatusInfo(msgspec.Struct, frozen=True):
     uptime: float = 0.0
     services: int = 0
     nodes: list[NodeInfo] = []
+    host: str = "127.0.0.1"
 
 
 class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,10 +129,18 @@ class ServiceDetail(ServiceInfo, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A command that is durable: it will be carried out whatever fails."""
+    """A command that is durable: it will be carried out whatever fails.
+
+    Attributes:
+        service: its name.
+        revision: number of the revision that is wanted now.
+        trace: the conversation that the command began; empty if it is not known.
+
+    """
 
     service: str
     revision: int = 0
+    trace: str = ""
 
 
 class LogChunk(msgspec.Struct, frozen=True):
@@ -138,30 +148,6 @@ class LogChunk(msgspec.Struct, frozen=True):
 
     data: bytes = b""
     next: int = 0
-
-
-class ActorInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One actor; the fields are those of `actors.kernel.ActorInfo`."""
-
-    name: str
-    parent: str = ""
-    kind: str = ""
-    phase: str = ""
-    depth: int = 0
-    high_water: int = 0
-    handled: int = 0
-    refused: int = 0
-    restarts: int = 0
-    busy: float = 0.0
-    last_crash: str = ""
-
-
-class NodeActors(msgspec.Struct, frozen=True):
-    """The actors of one node, parents before children."""
-
-    node: str
-    pid: int = 0
-    actors: list[ActorInfo] = []
 
 
 class TrafficInfo(msgspec.Struct, frozen=True):

@@ -14,6 +14,10 @@ from typing import Any
 import msgspec
 import zmq
 
+from tucano.client.reach import Reach
+from tucano.transport import curve
+from tucano.transport.security import refuse_beyond_loopback
+
 VERSION = 1
 """Of the wire."""
 
@@ -34,6 +38,23 @@ class Lost(Exception):
         super().__init__(what)
         self.sent = sent
         self.late = late
+
+
+class Denied(Exception):
+    """The cluster does not let us in."""
+
+
+_EVENTS = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+)
+_NEEDS_KEYS = "somebody is there, but speaks only with keys that are not ours: use a token of that cluster"
+_DENIED = (
+    "its controller does not admit this key: it was revoked, or is of another cluster; ask for a new token"
+    " (`tucano key add`)"
+)
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -61,12 +82,12 @@ class Channel:
     For one thread at a time.
 
     Args:
-        address: gives the gateway's endpoint, such as `tcp://127.0.0.1:4100`; asked at each opening.
+        reach: gives the gateway's endpoint, such as `tcp://127.0.0.1:4100`, and keys; asked at each opening.
 
     """
 
-    def __init__(self, address: Callable[[], str]) -> None:
-        self._address = address
+    def __init__(self, reach: Callable[[], Reach]) -> None:
+        self._reach = reach
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
@@ -99,14 +120,18 @@ class Channel:
 
         Raises:
             Lost: nobody is there until `deadline` (of `time.monotonic`).
+            Denied: our key is not admitted.
+            Insecure: the address is beyond this machine, and we have no key.
 
         """
         socket = self._open()
-        while not socket.poll(min(_ms(deadline), AGAIN), zmq.POLLOUT):
-            address = self._address()  # whoever knows the address may know that there is no cluster any more
+        odd = ""
+        while not self._is_open(socket, min(_ms(deadline), AGAIN)):
+            odd = self._what_failed() or odd
+            address = self._reach().address  # whoever knows it may know that there is no cluster any more
             if _ms(deadline) == 0:
                 self.drop()
-                raise Lost(f"nobody answers at {address}", sent=False, late=True)
+                raise Lost((odd and f"{address}: {odd}") or f"nobody answers at {address}", sent=False, late=True)
         self._last_id += 1
         socket.send(msgspec.msgpack.encode({"v": VERSION, "id": self._last_id, "op": op, "args": args}))
         return self._last_id
@@ -139,6 +164,37 @@ class Channel:
             self._context.term()
             self._context = None
 
+    def _is_open(self, socket: zmq.Socket[bytes], timeout: int) -> bool:
+        """Whether a request can be sent; waits for that so many milliseconds, or until something fails."""
+        if socket.poll(0, zmq.POLLOUT):
+            return True
+        assert self._monitor is not None
+        poller = zmq.Poller()
+        poller.register(socket, zmq.POLLOUT)
+        poller.register(self._monitor, zmq.POLLIN)
+        return socket in dict(poller.poll(timeout))
+
+    def _what_failed(self) -> str:
+        """What is wrong with whoever is there, if anything.
+
+        Raises:
+            Denied: our key is not admitted.
+
+        """
+        assert self._monitor is not None
+        odd = ""
+        while self._monitor.poll(0):
+            event = _event(self._monitor)
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                self.drop()
+                raise Denied(_DENIED)
+            if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:  # ZeroMQ does not try again
+                self.drop()
+                raise Denied(_NEEDS_KEYS)
+            if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+                odd = _NEEDS_KEYS
+        return odd
+
     def _receive(self, deadline: float) -> Answer | None:
         """The next frame, or None when the time is up."""
         socket, monitor = self._open(), self._monitor
@@ -150,8 +206,7 @@ class Channel:
             found = dict(poller.poll(_ms(deadline)))
             if socket in found:
                 return self._read(socket.recv_multipart())
-            # The event's number comes first; zmq.utils.monitor can read the rest, too, but to import it takes 25 ms.
-            if monitor in found and struct.unpack_from("=H", monitor.recv_multipart()[0])[0] == zmq.EVENT_DISCONNECTED:
+            if monitor in found and _event(monitor) == zmq.EVENT_DISCONNECTED:
                 self.drop()
                 raise Lost("the connection to the controller broke", sent=True, late=False)
             if not found:
@@ -164,23 +219,33 @@ class Channel:
         except msgspec.MsgspecError as error:
             self.drop()
             raise Lost(
-                f"what answers at {self._address()} is no Tucano cluster ({error})", sent=True, late=True
+                f"what answers at {self._reach().address} is no Tucano cluster ({error})", sent=True, late=True
             ) from error
 
     def _open(self) -> zmq.Socket[bytes]:
         """The socket; a new one if there is none."""
         if self._socket is None:
-            address = self._address()
+            address, own, server = self._reach()
+            if own is None:
+                refuse_beyond_loopback(address, "the connection to")
             self._context = self._context or zmq.Context()
             socket = self._context.socket(zmq.DEALER)
+            if own is not None:
+                curve.dial(socket, own, server)
             socket.linger = 0
             socket.immediate = True
             socket.reconnect_ivl = 20  # ms; a controller that was killed is back within a second or two
             socket.reconnect_ivl_max = 500
-            self._monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            self._monitor = socket.get_monitor_socket(_EVENTS)
             socket.connect(address)
             self._socket = socket
         return self._socket
+
+
+def _event(monitor: zmq.Socket[bytes]) -> int:
+    """The next event's number, which comes first; zmq.utils.monitor reads the rest, but to import it takes 25 ms."""
+    number: int = struct.unpack_from("=H", monitor.recv_multipart()[0])[0]
+    return number
 
 
 def _ms(deadline: float) -> int:

@@ -12,20 +12,15 @@ so that a controller which is being restarted is a pause and not an error. The o
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
 
 from tucano.client import verdict, waiting
 from tucano.client.answers import (
     Accepted,
     Event,
     LogChunk,
-    NodeActors,
     NodeInfo,
     OnProgress,
     ServiceDetail,
@@ -33,77 +28,45 @@ from tucano.client.answers import (
     StatusInfo,
     TrafficInfo,
 )
-from tucano.client.channel import Channel, Fault, Lost
-from tucano.client.failures import ClusterError, DeployFailed, not_running
+from tucano.client.connection import Connection
+from tucano.client.failures import ClusterError, DeployFailed
 from tucano.client.follower import Follower
+from tucano.client.insight import Conversation, ConversationInfo, NodeActors
+from tucano.client.reach import read_token, token_of_environment
 from tucano.home import Home
 
-T = TypeVar("T")
 
-REPEATABLE = frozenset(
-    ("status", "nodes", "services", "show", "artifact", "upload", "scale", "events", "logs", "ps", "traffic")
-)
-"""What may be asked twice."""
-
-
-def connect(home: Path | None = None, address: str | None = None, timeout: float = 10.0) -> Client:
-    """A client of a cluster on this machine.
+def connect(
+    home: Path | None = None,
+    address: str | None = None,
+    timeout: float = 10.0,
+    *,
+    token: str | Path | None = None,
+) -> Client:
+    """A client of a cluster, on this machine or, with a token, on another.
 
     Args:
-        home: of the cluster; the default home if None.
-        address: of a gateway, such as `tcp://127.0.0.1:4100`, instead of a home.
+        home: of the cluster, or that was logged in to one; without this, an address and a token, `TUCANO_TOKEN_FILE`
+            (a file) and `TUCANO_TOKEN` are looked for in the environment, then the default home.
+        address: of a gateway on this machine that wants no keys, such as `tcp://127.0.0.1:4100`, instead of a home.
         timeout: seconds that a request may take.
+        token: that `tucano key add` printed, or the file that holds it, instead of a home.
 
     Raises:
         NoCluster: none runs there.
+        BadKeys: the token, or the keys of the home, cannot be used.
 
     """
-    client = Client(Home(home) if home else Home.default(), address, timeout)
-    client.address()
+    found = read_token(token) if token is not None else None
+    if found is None and home is None and address is None:
+        found = token_of_environment()
+    client = Client(Home(home) if home else Home.default(), address, timeout, found)
+    client.reach()
     return client
 
 
-class Client:
-    """One cluster, for one or several threads; a request at a time.
-
-    Args:
-        home: of the cluster.
-        address: of its gateway, if it is not to be read from the home.
-        timeout: seconds that a request may take.
-
-    """
-
-    def __init__(self, home: Home, address: str | None = None, timeout: float = 10.0) -> None:
-        self.home = home
-        self.timeout = timeout
-        self._fixed = address
-        self._channel = Channel(self.address)
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
-            self._channel.close()
-
-    def address(self) -> str:
-        """The gateway's endpoint.
-
-        Raises:
-            NoCluster: no cluster runs from the home.
-
-        """
-        if self._fixed is not None:
-            return self._fixed
-        running = self.home.running()
-        if running is None:
-            raise not_running(self.home)
-        return f"tcp://127.0.0.1:{running.zmq_port}"
+class Client(Connection):
+    """One cluster, for one or several threads; a request at a time. `Connection` says what it is made of."""
 
     # Looks
 
@@ -126,6 +89,22 @@ class Client:
     def ps(self, node: str | None = None) -> list[NodeActors]:
         """The actors of a node, or of all."""
         return self.ask("ps", {"node": node}, dict[str, list[NodeActors]])["nodes"]
+
+    def trace(self, trace: str) -> Conversation:
+        """What was said between all actors in one conversation, such as the one that a command began.
+
+        Args:
+            trace: its id, as `Accepted.trace` has it and `traces` lists it.
+
+        Raises:
+            ClusterError: `not_found`: no node remembers it; `bad_request`: it is no id.
+
+        """
+        return self.ask("trace", {"id": trace}, Conversation)
+
+    def traces(self) -> list[ConversationInfo]:
+        """The conversations that the nodes remember, the latest first."""
+        return self.ask("traces", {}, dict[str, list[ConversationInfo]])["traces"]
 
     def traffic(self) -> list[TrafficInfo]:
         """Users' requests by service."""
@@ -168,7 +147,7 @@ class Client:
             last: how many of the past to begin with.
 
         """
-        with Follower(self.address, last) as follower:
+        with Follower(self.reach, last) as follower:
             while True:
                 if event := follower.next(1.0):
                     yield event
@@ -217,7 +196,11 @@ class Client:
         deadline = time.monotonic() + timeout
         accepted = delivery.deliver(self, Path(directory), replicas, deadline, progress)
         if wait:
-            self.wait_for_rollout(accepted.service, accepted.revision, deadline - time.monotonic(), progress)
+            try:
+                self.wait_for_rollout(accepted.service, accepted.revision, deadline - time.monotonic(), progress)
+            except DeployFailed as failed:
+                failed.trace = accepted.trace
+                raise
         return accepted
 
     def wait_for_rollout(
@@ -257,52 +240,6 @@ class Client:
         outcome = waiting.until(self, name, verdict.undeployed, timeout, progress)
         if isinstance(outcome, verdict.Failed):
             raise ClusterError("conflict", f"{name}: {outcome.why}")
-
-    # How
-
-    def ask(self, op: str, args: dict[str, Any], kind: type[T], timeout: float | None = None) -> T:
-        """One operation of the wire, by its name.
-
-        Args:
-            op: the operation.
-            args: its arguments.
-            kind: what the answer is.
-            timeout: seconds, instead of the client's own.
-
-        Raises:
-            ClusterError: refused, or no answer.
-            NoCluster: there is no cluster any more.
-
-        """
-        timeout = self.timeout if timeout is None else timeout
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                with self._lock:
-                    answer = self._channel.request(op, args, max(0.0, deadline - time.monotonic()))
-                fault = answer.error
-            except Lost as lost:
-                if lost.sent and not lost.late and op not in REPEATABLE:
-                    raise ClusterError(
-                        "unavailable", f"{lost} while it was asked to {op}: whether that was done is not known"
-                    ) from lost
-                fault = Fault("timeout" if lost.late else "unavailable", str(lost))
-                if lost.late:
-                    raise self._silent(op, timeout, fault) from lost
-            if fault is None:
-                return msgspec.msgpack.decode(answer.ok, type=kind)
-            if fault.code != "unavailable" or op not in REPEATABLE:
-                raise ClusterError(fault.code, fault.message)
-            if time.monotonic() > deadline:
-                raise self._silent(op, timeout, fault)
-            time.sleep(0.02)  # a controller that is just coming back
-
-    def _silent(self, op: str, timeout: float, fault: Fault) -> ClusterError:
-        """Says that the controller did not answer in time."""
-        where = f"see {self.home.logs}" if self._fixed is None else "is the address right?"
-        return ClusterError(
-            "timeout", f"the controller did not answer `{op}` within {timeout:g} s ({fault.message}); {where}"
-        )
 
     def look(self, name: str, deadline: float) -> ServiceDetail | None:
         """A service, or None; tries until `deadline` while the controller is away."""

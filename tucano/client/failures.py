@@ -35,22 +35,24 @@ class DeployFailed(ClientError):
         service: its name.
         revision: the number that failed.
         detail: why.
+        trace: the conversation that the deployment began; empty if it is not known.
 
     """
 
-    def __init__(self, service: str, revision: int, detail: str) -> None:
+    def __init__(self, service: str, revision: int, detail: str, trace: str = "") -> None:
         super().__init__(f"revision {revision} of {service} failed: {detail}")
         self.service = service
         self.revision = revision
         self.detail = detail
+        self.trace = trace
 
 
 def not_running(home: Home) -> NoCluster:
     """Says that no cluster runs from a home, and how to start one."""
-    start = "start one with `tucano up --workers 2`"
+    start = f"start one with `tucano up --workers 2{home.option}`"
     if (home.path / "running.json").exists():
         return NoCluster(
             f"the cluster that ran from {home.path} is gone without having been stopped: {start},"
-            " or clear up what it left with `tucano down`"
+            f" or clear up what it left with `tucano down{home.option}`"
         )
     return NoCluster(f"no cluster runs from {home.path}: {start}")

@@ -9,6 +9,7 @@ import msgspec
 
 from tucano.actors.messages.model import Event
 from tucano.client.channel import Channel, Lost
+from tucano.client.reach import Reach
 
 PING = 20.0
 """Seconds; the gateway forgets followers that have said nothing for 60 s."""
@@ -18,13 +19,13 @@ class Follower:
     """A stream of events over a connection of its own, which outlives the controller.
 
     Args:
-        address: gives the gateway's endpoint.
+        reach: gives the gateway's endpoint, and keys.
         last: how many events of the past to begin with.
 
     """
 
-    def __init__(self, address: Callable[[], str], last: int = 0) -> None:
-        self._channel = Channel(address)
+    def __init__(self, reach: Callable[[], Reach], last: int = 0) -> None:
+        self._channel = Channel(reach)
         self._last = last
         self._seq: int | None = None  # of the last event seen; None before the first answer
         self._stream = 0  # the stream's number on this connection, 0 when there is none

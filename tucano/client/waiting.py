@@ -41,7 +41,7 @@ def until(
     """
     deadline = time.monotonic() + timeout
     tell = progress or tell_nobody
-    with Follower(client.address) as follower:
+    with Follower(client.reach) as follower:
         follower.open(LOOK)  # follow first, then look: nothing happens unseen in between
         while True:
             shown = client.look(name, deadline)

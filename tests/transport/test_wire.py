@@ -1,0 +1,74 @@
+"""The bytes: golden ones, refused ones, and how many travel together."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+import pytest
+
+from tucano.transport import wire
+from tucano.transport.link import Kind, Letter
+
+NUL = b"\0"
+CLUSTER = b"0" * 16
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"x",
+        b"\0" * 4,
+        b"a" * 300,
+        NUL.join((b"tucano1", b"bad", b"a", b"1", b"tcp://h:1")),
+        NUL.join((b"tucano1", CLUSTER, b"a\n", b"1", b"tcp://h:1")),
+        NUL.join((b"tucano1", CLUSTER, b"a", b"1", b"tcp://h:1\n")),
+    ],
+)
+def test_a_bad_routing_id_is_refused(raw: bytes) -> None:
+    with pytest.raises(wire.BadFrame):
+        wire.read_routing_id(raw)
+
+
+def test_the_golden_bytes_of_routing_ids() -> None:
+    peer = wire.Peer("0123456789abcdef", "worker-1", 1_700_000_000_000, "tcp://10.0.0.7:4711")
+    golden = b"tucano1\x000123456789abcdef\x00worker-1\x001700000000000\x00tcp://10.0.0.7:4711"
+    assert wire.routing_id(peer) == golden
+    assert wire.routing_id(peer, "bulk") == golden + b"\x00bulk"
+    assert wire.read_routing_id(golden) == (peer, "control")
+    assert wire.read_routing_id(golden + b"\x00metrics") == (peer, "metrics")
+    for extra in (b"\0control", b"\0other", b"\0", b"\0bulk\0bulk"):
+        with pytest.raises(wire.BadFrame):
+            wire.read_routing_id(golden + extra)
+
+
+def test_the_golden_bytes_of_a_frame() -> None:
+    letter = Letter(Kind.ASK, "deployer", "w/a", 7, 1500, "deployer.Ping/1")
+    golden = bytes.fromhex("919802a86465706c6f796572a3772f6107cd05dcaf6465706c6f7965722e50696e672f31c0a0")
+    assert wire.encode([letter]) == golden
+    assert wire.decode(golden) == [letter]
+
+
+def test_an_older_peers_shorter_letter_decodes() -> None:
+    assert wire.decode(bytes.fromhex("919202a161")) == [Letter(Kind.ASK, "a")]
+
+
+def test_what_waits_travels_together_as_far_as_a_frame_holds_it() -> None:
+    small = deque([Letter(Kind.TELL, str(number)) for number in range(wire.MAX_LETTERS + 1)])
+    frame, count = wire.encode_some(small)
+    assert count == wire.MAX_LETTERS
+    assert wire.decode(frame) == list(small)[:count]
+    large = deque([Letter(Kind.TELL, body=msgspec.Raw(msgspec.msgpack.encode(b"x" * (wire.FRAME // 3))))] * 8)
+    frame, count = wire.encode_some(large)
+    assert count == 2
+    assert len(frame) <= wire.FRAME
+    assert wire.decode(frame) == list(large)[:2]
+
+
+def test_a_letter_that_no_frame_holds_goes_alone_and_is_refused() -> None:
+    too_large = Letter(Kind.TELL, body=msgspec.Raw(msgspec.msgpack.encode(b"x" * wire.MAX_FRAME)))
+    frame, count = wire.encode_some(deque([too_large, Letter(Kind.TELL)]))
+    assert count == 1
+    with pytest.raises(wire.BadFrame, match="at most"):
+        wire.decode(frame)

@@ -1,0 +1,78 @@
+"""Listening sockets, and who has a port that cannot be had."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+
+import psutil
+
+
+class CannotListen(Exception):
+    """An address or a port cannot be had; the text says why and what to do."""
+
+
+def resolve(host: str) -> str:
+    """The IPv4 address that a host's name stands for, as other machines are to call it.
+
+    Raises:
+        CannotListen: there is none, or it names no particular machine.
+
+    """
+    try:
+        found = socket.gethostbyname(host)
+    except OSError as error:
+        raise CannotListen(f"{host!r} is no IPv4 address or known name ({error.strerror})") from error
+    if ipaddress.ip_address(found).is_unspecified:
+        raise CannotListen(f"{host} is every address: name the one by which other machines reach this one")
+    return found
+
+
+def listen(host: str, port: int, option: str) -> socket.socket:
+    """A listening socket.
+
+    Args:
+        host: IPv4 address.
+        port: TCP port, 0 for any free one.
+        option: by which another port can be chosen, for the error.
+
+    Raises:
+        CannotListen: it cannot be had; says who has it, as far as this user may know.
+
+    """
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(4096)
+    except OSError as error:
+        listening.close()
+        if not _is_here(host):
+            raise CannotListen(f"{host} is no address of this machine ({error.strerror})") from error
+        raise CannotListen(
+            f"port {port} {_whose(port)} ({error.strerror}): choose another with {option}, or 0 for any free one"
+        ) from error
+    return listening
+
+
+def _is_here(host: str) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _whose(port: int) -> str:
+    """Who has a port, as far as this user may know."""
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+            if connection.pid is None:
+                return "is in use by another user's process"
+            with contextlib.suppress(psutil.Error):  # it ended meanwhile, or may not be looked at
+                command = " ".join(psutil.Process(connection.pid).cmdline())[:80]
+                return f"is in use by process {connection.pid} ({command})"
+            return f"is in use by process {connection.pid}"
+    return "cannot be had"

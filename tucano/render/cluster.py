@@ -1,0 +1,107 @@
+"""Services, instances, nodes and events, as tables and lines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tucano.client.answers import Event, InstanceInfo, NodeInfo, ServiceDetail, ServiceInfo, StatusInfo
+from tucano.render.text import age, clean, first_line, indent, moment, share, size, table
+
+
+def services(found: Sequence[ServiceInfo]) -> str:
+    """All services, a line each."""
+    if not found:
+        return "no services: deploy one with `tucano deploy DIR`"
+    return table(
+        ("NAME", ">READY", "STATE", ">REVISION", "DETAIL"),
+        ((one.name, f"{one.ready}/{one.replicas}", one.state, one.revision, first_line(one.detail)) for one in found),
+    )
+
+
+def show(found: ServiceDetail, now: float) -> str:
+    """All about one service; the values of its environment are nobody's business and left out."""
+    run, build, health = (found.spec.get(part, {}) for part in ("run", "build", "health"))
+    facts = [
+        ("service", found.name),
+        ("state", f"{found.state}, {found.ready} of {found.replicas} ready"),
+        ("revision", f"{found.revision}, {age(now - found.created)} old{_failed_revision(found)}"),
+        ("artifact", found.artifact[:16]),
+        ("build", first_line(str(build.get("script") or "-"))),
+        ("run", first_line(str(run.get("script") or "-"))),
+        ("env", ", ".join(sorted(run.get("env", {}))) or "-"),
+        ("health", f"GET {health['http']}" if health.get("http") else "accepts connections"),
+    ]
+    parts = ["\n".join(f"{name:<10}{clean(text)}" for name, text in facts)]
+    if found.detail:
+        parts.append(indent(found.detail))
+    if found.instances:
+        parts.append(instances(found.instances, now))
+    parts += [f"{one.id}:\n{indent(one.detail)}" for one in found.instances if "\n" in one.detail]
+    return "\n\n".join(parts)
+
+
+def masked(spec: dict[str, object]) -> dict[str, object]:
+    """A service's spec without the values of its environment, which may be secret."""
+    run = spec.get("run")
+    if not isinstance(run, dict) or not isinstance(run.get("env"), dict):
+        return spec
+    return {**spec, "run": {**run, "env": dict.fromkeys(run["env"], "***")}}
+
+
+def instances(found: Sequence[InstanceInfo], now: float) -> str:
+    """A service's copies, a line each."""
+    return table(
+        ("INSTANCE", "NODE", ">PID", ">PORT", "STATE", ">FOR", ">RESTARTS", ">REVISION", "DETAIL"),
+        (
+            (
+                one.id, one.node, one.pid or "-", one.port or "-", one.state,
+                age(now - one.since) if one.since else "-", one.restarts, one.revision, first_line(one.detail),
+            )
+            for one in found
+        ),
+    )  # fmt: skip
+
+
+def nodes(found: Sequence[NodeInfo], now: float) -> str:
+    """The cluster's processes, a line each."""
+    return table(
+        ("NODE", "ROLE", "STATE", ">FOR", ">PID", ">CPUS", ">CPU", ">MEMORY", ">INSTANCES"),
+        (
+            (
+                one.name,
+                one.role or "-",
+                one.state,
+                age(now - one.since) if one.since else "-",
+                one.pid or "-",
+                one.cpus or "-",
+                share(one.cpu),
+                size(one.memory_used) if one.memory_used else "-",
+                one.instances,
+            )
+            for one in found
+        ),
+    )
+
+
+def status(home: str, pid: int, found: StatusInfo, now: float) -> str:
+    """A cluster in one look."""
+    head = [
+        ("cluster", f"{found.cluster or '?'}, Tucano {found.version or '?'}"),
+        ("home", home),
+        ("process", f"{pid}, up {age(found.uptime)}" if found.uptime else f"{pid}, the controller does not answer"),
+        ("users", f"http://{found.host}:{found.http_port}"),
+        ("admin", f"tcp://{found.host}:{found.zmq_port}"),
+        ("services", str(found.services)),
+    ]
+    return "\n".join(f"{name:<10}{text}" for name, text in head) + "\n\n" + nodes(found.nodes, now)
+
+
+def event(one: Event) -> str:
+    """One event, one line."""
+    return f"{moment(one.at)}  {one.kind:<20}  {one.subject:<16}  {clean(one.text)}".replace("\n", " ")
+
+
+def _failed_revision(found: ServiceDetail) -> str:
+    """A newer revision that was taken back."""
+    back = found.state == "failed" and found.last_revision > found.revision
+    return f" (revision {found.last_revision} failed and was taken back)" if back else ""
