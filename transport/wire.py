@@ -55,6 +55,12 @@ class Peer(NamedTuple):
     address: str
 
 
+def check_name(name: str) -> None:
+    """Raise `ValueError` if a node cannot be called that."""
+    if not NODE.match(name):
+        raise ValueError(f"a node's name is of a-z, 0-9, - and ., at most 63 characters; not {name!r}")
+
+
 def routing_id(peer: Peer, lane: Lane = CONTROL) -> bytes:
     """The routing id that names `peer`, on one of its lanes.
 

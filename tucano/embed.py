@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tucano.actors.kernel import ActorInfo, Child, Lifecycle, Ref, Refused, System
-from tucano.transport.wire import NODE
+from tucano.transport.wire import NODE, check_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,12 +158,6 @@ class Node:
     def stop(self, timeout: float = 30.0) -> bool:
         """Stop all actors; whether all did within `timeout` seconds."""
         return self._system.stop(timeout)
-
-
-def check_name(name: str) -> None:
-    """Raise `ValueError` if a node cannot be called that."""
-    if not NODE.match(name):
-        raise ValueError(f"a node's name is of a-z, 0-9, - and ., at most 63 characters; not {name!r}")
 
 
 def _bridge(name: str, cluster: str, listen: str, keys: Path | None, token: str | Path | None) -> ZmqLink:

@@ -11,10 +11,10 @@ from typing import Any
 
 from tucano.actors.kernel import Child, Ref, Refused, System
 from tucano.actors.kernel.tree import AwaitUp
-from tucano.embed import check_name
 from tucano.testing.network import SimulatedNetwork
 from tucano.testing.runtime import Player, SimulatedRuntime, Turns
 from tucano.transport.memory_link import MemoryLink
+from tucano.transport.wire import check_name
 
 CLUSTER = "5151515151515151"
 
