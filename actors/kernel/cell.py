@@ -70,7 +70,7 @@ class Cell:
         """Construct the next incarnation and give it turns; a crash in construction is reported like any other."""
         self.incarnation += 1
         self.phase = "starting"
-        token = birth.set(self)
+        token = birth.set((self, self.incarnation))
         try:
             ref = self.child.actor.start(**self.child.args)
         except BaseException as error:  # noqa: BLE001 - whatever a constructor raises, its tree decides

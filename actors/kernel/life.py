@@ -20,8 +20,8 @@ from tucano.actors.kernel.running import running
 if TYPE_CHECKING:
     from tucano.actors.kernel.cell import Cell
 
-birth: ContextVar[Cell] = ContextVar("birth")
-"""The cell for which an actor is being constructed: Pykka creates the inbox in `__init__`, before it knows a name."""
+birth: ContextVar[tuple[Cell, int]] = ContextVar("birth")
+"""The cell and the incarnation that are being constructed: Pykka creates the inbox in `__init__`, without a name."""
 
 
 class Fenced(Exception):
@@ -85,11 +85,11 @@ class Life(pykka.ThreadingActor):
             raise TypeError(f"{cls.__name__} cannot {to}: its Inbox has no {kind.__name__}; add it with |")
 
     def __init__(self) -> None:
-        cell = birth.get(None)
-        if cell is None:
+        born = birth.get(None)
+        if born is None:
             raise TypeError(f"start {type(self).__name__} as a child of a tree (see tucano.actors.kernel.Child)")
+        cell, self._incarnation = born
         self._cell = cell
-        self._incarnation = cell.incarnation
         self._envelope: Envelope | None = None
         self._crash: BaseException | None = None
         super().__init__()
@@ -109,7 +109,10 @@ class Life(pykka.ThreadingActor):
         """Run in the actor's thread when it is stopped in order; not after a crash."""
 
     def on_crash(self) -> None:
-        """Run in the actor's thread after a crash: let go of sockets and threads. Must not raise."""
+        """Let go of sockets and threads: run in the actor's thread after a crash, or when it was abandoned and ends.
+
+        Must not raise.
+        """
 
     @property
     def fenced(self) -> bool:
@@ -134,7 +137,8 @@ class Life(pykka.ThreadingActor):
     def _start_actor_loop(self) -> None:
         # Pykka's `ActorRegistry.stop_all`, which any SystemExit in a plain actor calls, is not to stop ours
         pykka.ActorRegistry.unregister(self.actor_ref)
-        self._cell.system.runtime.start(self)
+        if not self.fenced:  # its construction may have taken so long that it was abandoned
+            self._cell.system.runtime.start(self)
 
     def _actor_loop(self) -> None:
         if self.begin_life():
@@ -176,7 +180,7 @@ class Life(pykka.ThreadingActor):
         """Report to the tree."""
         running.actor = self
         try:
-            if self._crash is not None:
+            if self._crash is not None or self.fenced:
                 self.on_crash()
         except BaseException as error:  # noqa: BLE001 - the crash is told all the same
             self._crash = error

@@ -190,8 +190,9 @@ class Tree(Actor):
 
     def on_crash(self) -> None:
         """Leave no child behind: the next incarnation starts its own. (Who gave up has none any more.)"""
-        for cell in self._cell.system.below(self._cell.name):
-            cell.orphan()
+        if not self.fenced:  # or they would be the next one's
+            for cell in self._cell.system.below(self._cell.name):
+                cell.orphan()
         self._refuse_all()
 
     def on_stop(self) -> None:

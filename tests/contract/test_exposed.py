@@ -176,7 +176,7 @@ def test_what_it_had_no_time_for_is_refused(node: Callable[..., tucano.Node]) ->
 
 
 def test_a_bounded_inbox_refuses_instead_of_making_others_wait(node: Callable[..., tucano.Node]) -> None:
-    gate = threading.Event()
+    entered, gate = threading.Event(), threading.Event()
 
     class Bounded(Plain):
         @staticmethod
@@ -184,12 +184,14 @@ def test_a_bounded_inbox_refuses_instead_of_making_others_wait(node: Callable[..
             return queue.Queue(maxsize=1)
 
         def on_receive(self, message: Any) -> Any:
+            entered.set()
             gate.wait(PATIENCE)
 
     actor = Bounded.start()
     ref = node().expose("bounded", actor)
-    told = [ref.tell(number) for number in range(5)]
-    assert told.count(False) >= 3
+    assert ref.tell("handled")
+    assert entered.wait(PATIENCE)
+    assert [ref.tell(number) for number in range(3)] == [True, False, False]
     assert code(lambda: ref.ask("no room", timeout=PATIENCE)) == "mailbox_full"
     gate.set()
     actor.stop()
