@@ -141,16 +141,16 @@ class Deployer(Actor):
         self._tick()
 
     def _workers_changed(self, entries: Sequence[discovery.Entry]) -> None:
-        for entry in entries:
-            if entry.worker is not None:
-                self._workers[entry.worker.name] = entry.worker
-                if entry.worker.state == "ready":
-                    continue
-                there = [i for i in self._instances.values() if i.node == entry.worker.name]
+        workers = [entry.worker for entry in entries if entry.worker is not None]
+        for worker in workers:
+            self._workers[worker.name] = worker
+            if worker.state != "ready":
+                there = [instance for instance in self._instances.values() if instance.node == worker.name]
                 self._confirmed.difference_update(instance.id for instance in there)
-                if entry.worker.state == "gone":
+                if worker.state == "gone":
                     self._lose(there, "its worker is gone")
-        self._reconcile_all()
+        if workers:  # all else is our own doing
+            self._reconcile_all()
 
     def _keep(self, instance: Instance) -> None:
         self._instances[instance.id] = instance

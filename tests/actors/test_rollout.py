@@ -58,6 +58,24 @@ def test_old_instances_that_serve_nobody_do_not_hold_up_the_one_that_mends_them(
     assert kinds(plan(service(2, previous=revision(1)), old)) == ["Create", "Stop", "Stop"]
 
 
+def test_an_old_instance_that_may_be_back_any_moment_goes_only_when_a_new_one_is_ready_in_its_place() -> None:
+    rolling = service(2, previous=revision(1))
+    ill = instance("a", "unready")
+    old = [msgspec.structs.replace(ill, served=True), instance("b")]
+    assert plan(rolling, [*old, instance("c", "starting", 2)]) == []
+    assert plan(rolling, [*old, instance("c", "ready", 2)]) == [Stop(old[0])]
+
+
+def test_nothing_is_done_without_while_it_is_not_known_what_is_ready() -> None:
+    rolling = service(2, previous=revision(1))
+    old, lost = [instance("a"), instance("b", "starting")], instance("e", "lost")
+    new = [instance("c", "ready", 2), instance("d", "ready", 2)]
+    assert plan(rolling, [*old, lost, *new], unsure=True) == []
+    assert plan(rolling, new, unsure=True) == []
+    assert plan(service(rollout="done", replicas=1), old, unsure=True) == []
+    assert kinds(plan(rolling, old, unsure=True)) == ["Create"]
+
+
 def test_a_target_that_fails_is_taken_back_and_the_old_revision_stays() -> None:
     rolling = service(2, previous=revision(1))
     old = [instance("a"), instance("b")]
@@ -74,7 +92,8 @@ def test_a_target_that_fails_is_taken_back_and_the_old_revision_stays() -> None:
 def test_a_first_revision_that_fails_leaves_nothing_running() -> None:
     halted = failed(service(), "why")
     assert halted.halted
-    assert kinds(plan(halted, [instance("a", "ready"), instance("b", "starting")])) == ["Drain", "Stop"]
+    there = [instance("a", "ready"), instance("b", "starting"), instance("c", "lost")]
+    assert kinds(plan(halted, there)) == ["Drain", "Stop", "Stop"]
     assert plan(halted, []) == []
 
 

@@ -52,6 +52,14 @@ def test_a_worker_on_a_node_that_is_not_connected_is_silent_then_gone(node: Star
     eventually(lambda: state(here, "far") == "gone")
 
 
+def test_who_says_hello_again_has_been_there_since_the_first_time(node: Start, tmp_path: Path) -> None:
+    here = node(record(tmp_path), MANAGER, deployer=Probe(), notifier=Probe(), supervisor=Probe())
+    here.ref("worker_mgr").ask(hello("controller"), timeout=5)
+    first = here.ref("discovery").ask(Range("worker/"), timeout=5).entries[0].worker
+    here.ref("worker_mgr").ask(hello("controller"), timeout=5)
+    assert here.ref("discovery").ask(Range("worker/"), timeout=5).entries[0].worker == first
+
+
 def test_metrics_are_shown_of_those_that_are_there(node: Start, tmp_path: Path) -> None:
     here = node(record(tmp_path), MANAGER, deployer=Probe(), notifier=Probe(), supervisor=Probe())
     here.ref("worker_mgr").ask(hello("controller"), timeout=5)

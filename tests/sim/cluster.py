@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import random
@@ -34,8 +35,14 @@ from tucano.testing.runtime import EPOCH
 LAW = Law(intensity=10, period=10.0)
 """As `tucano.node` has it."""
 
+QUIET = 5.0
+"""Seconds for which all must stay as it should be."""
+
 NEWS = 10.0
 """Seconds that it may take until all know that an instance has ceased to serve."""
+
+AS_WANTED = RuntimeError("as the simulation wants")
+"""What actors crash with; whatever else they crash with is their own mistake."""
 
 ARTIFACTS = tuple(f"artifact {number}".encode() for number in range(3))
 
@@ -106,9 +113,11 @@ class Cluster:
         return self._command("undeploy", name, {"name": name}, 0)
 
     def _command(self, op: Op, service: str, args: dict[str, Any], replicas: int, spec: Spec | None = None) -> Answer:
-        if service in self.floors:
-            self.floors[service] = min(self.floors[service], replicas)
+        before = self.floors.get(service, 0)
+        self.floors[service] = min(before, replicas)
         answer = self.street.ask(op, **args)
+        if answer.is_known and answer.code:  # nothing has come of it
+            self.floors[service] = before
         self.simulation.note(f"client {op} {service} {replicas} {answer}")
         objection = self.ledgers.setdefault(service, Ledger()).note(op, answer, spec, replicas)
         if objection:
@@ -116,6 +125,11 @@ class Cluster:
         return answer
 
     # Nodes.
+
+    def fail(self, address: str) -> None:
+        """Crash an actor, if it runs."""
+        with contextlib.suppress(LookupError):
+            self.simulation.fail(address, AS_WANTED)
 
     def crash(self, node: str) -> None:
         """Kill a node's process; what a worker runs goes on."""
@@ -216,7 +230,7 @@ class Cluster:
         return ""
 
     def settle(self, within: float = 90.0) -> None:
-        """Go on until all is as it should be, and hold the cluster to it from then on.
+        """Go on until all is as it should be and stays so, and hold the cluster to it from then on.
 
         Raises:
             AssertionError: it is not, in so many virtual seconds, or something wrong has happened.
@@ -225,8 +239,12 @@ class Cluster:
         until = self.simulation.now() + within
         while (missing := self.unsettled()) and self.simulation.now() < until and not self.wrong:
             self.simulation.run(1.0)
+        assert not missing or self.wrong, f"not within {within:g} s: {missing}"
+        self.simulation.run(QUIET)
         assert not self.wrong, self.wrong[0]
-        assert not missing, f"not within {within:g} s: {missing}"
+        assert not (missing := self.unsettled()), f"it did not stay so: {missing}"
+        crashes = [line for line in self.simulation.trace.splitlines() if " actor_crashed " in line]
+        assert all(line.endswith(f"{AS_WANTED!r}") for line in crashes), f"a component crashed: {crashes}"
         entries = self.record()
         assert entries is not None
         services = {e.service.name: e.service for e in entries.entries if e.service is not None}
@@ -244,7 +262,6 @@ class Cluster:
         serving = sum(p.serves for p in self.processes(service))
         if self.lasting and serving < self.floors.get(service, 0):
             self._complain(f"only {serving} of {service} serve, {self.floors[service]} should")
-
         if self.calm and not process.serves and process.order.id in self.path.open():
             self._complain(f"users are sent to {process.order.id}, which does not serve")
 

@@ -86,7 +86,7 @@ def _applied(state: Wanted | None, op: Op, spec: Spec | None, replicas: int) -> 
 
 def _agrees(state: Wanted | None, service: Service | None, *, forgiving: bool) -> bool:
     if state is None or service is None:
-        return state is service
+        return state is None and service is None
     if (state.replicas, state.number) != (service.replicas, service.last_number):
         return False
     if service.halted:

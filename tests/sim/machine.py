@@ -1,4 +1,4 @@
-"""A worker's machine: what it remembers and runs goes on while its worker is away. Builds and starts take their time."""
+"""A worker's machine: what it remembers and runs goes on while its worker is away."""
 
 from __future__ import annotations
 

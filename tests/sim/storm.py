@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
 from tests.sim.cluster import Cluster
@@ -133,8 +132,7 @@ class Storm:
 
     def _crash_actor(self) -> None:
         address = self._chance.choice((*ACTORS, *(f"{name}/supervisor" for name in self._cluster.machines)))
-        with contextlib.suppress(LookupError):  # it does not run just now
-            self._simulation.fail(address)
+        self._cluster.fail(address)
 
     def _kill_process(self) -> None:
         machine = self._chance.choice(list(self._cluster.machines.values()))

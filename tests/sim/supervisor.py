@@ -1,4 +1,4 @@
-"""A stand-in for the worker's supervisor and runners: their messages and decisions, on a `Machine` of the simulation."""
+"""A stand-in for the worker's supervisor and runners: their messages and decisions, on a `Machine`."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ def worker_state(cluster: Cluster, name: str) -> str:
 
 @seeds(20)
 def test_a_balancer_whose_silence_it_did_not_notice_itself_is_ready_again(
-    simulation: Simulation, tmp_path: Path
+    simulation: Simulation, home: Path
 ) -> None:
-    cluster = start(simulation, tmp_path)
+    cluster = start(simulation, home)
     cluster.crash("balancer")
     simulation.run(simulation.chance.uniform(5.0, 5.25))  # so that its beats are not the controller's
     cluster.start("balancer")
@@ -40,25 +40,31 @@ def test_a_balancer_whose_silence_it_did_not_notice_itself_is_ready_again(
 
 
 @seeds(5)
-def test_a_record_that_crashed_is_told_again_which_worker_is_gone(simulation: Simulation, tmp_path: Path) -> None:
-    cluster = start(simulation, tmp_path)
+def test_a_record_that_crashed_is_told_again_which_worker_is_gone_and_tells_others(
+    simulation: Simulation, home: Path
+) -> None:
+    cluster = start(simulation, home)
     cluster.lasting = cluster.calm = False
     cluster.lose_power("worker-3", disk=True)
     while worker_state(cluster, "worker-3") != "gone":
         simulation.run(0.01)
-    simulation.fail("controller/discovery")  # before it has written that
+    cluster.fail("controller/discovery")  # before it has written that
     simulation.run(1.0)
     assert worker_state(cluster, "worker-3") == "gone"
     cluster.deploy("gamma", 3)
     cluster.settle()
+    cluster.start("worker-3")
+    cluster.settle()
+    cluster.lose_power("worker-2", disk=True)
+    cluster.settle()
 
 
 @seeds(5)
-def test_a_worker_that_is_heard_is_not_given_up_though_it_says_no_hello(simulation: Simulation, tmp_path: Path) -> None:
-    cluster = start(simulation, tmp_path)
+def test_a_worker_that_is_heard_is_not_given_up_though_it_says_no_hello(simulation: Simulation, home: Path) -> None:
+    cluster = start(simulation, home)
     before = {instance.id for instance in instances(cluster)}
     simulation.network.disturb(loss=1.0)  # no worker learns that there is a new manager
-    simulation.fail("controller/worker_mgr")
+    cluster.fail("controller/worker_mgr")
     simulation.run(0.5)
     simulation.network.disturb()
     simulation.run(20.0)
@@ -68,9 +74,9 @@ def test_a_worker_that_is_heard_is_not_given_up_though_it_says_no_hello(simulati
 
 @seeds(40)
 def test_an_instance_whose_readiness_the_record_missed_is_not_ended_by_the_next_rollout(
-    simulation: Simulation, tmp_path: Path
+    simulation: Simulation, home: Path
 ) -> None:
-    cluster = start(simulation, tmp_path)
+    cluster = start(simulation, home)
     cluster.scale("alpha", 5)
     simulation.run_until(lambda: sum(process.serves for process in cluster.processes("alpha")) == 5)
     cluster.floors["alpha"] = 5
@@ -85,8 +91,10 @@ def test_an_instance_whose_readiness_the_record_missed_is_not_ended_by_the_next_
 
 
 @seeds(20)
-def test_an_instance_that_is_just_being_restarted_outlives_a_bad_release(simulation: Simulation, tmp_path: Path) -> None:
-    cluster = start(simulation, tmp_path)
+def test_an_instance_that_is_just_being_restarted_outlives_a_bad_release(
+    simulation: Simulation, home: Path
+) -> None:
+    cluster = start(simulation, home)
     cluster.lasting = cluster.calm = False
     before = {instance.id for instance in instances(cluster) if instance.service == "alpha"}
     for process in cluster.processes("alpha"):
@@ -98,8 +106,8 @@ def test_an_instance_that_is_just_being_restarted_outlives_a_bad_release(simulat
 
 
 @seeds(5)
-def test_lost_instances_of_a_service_that_never_worked_are_forgotten(simulation: Simulation, tmp_path: Path) -> None:
-    cluster = start(simulation, tmp_path)
+def test_lost_instances_of_a_service_that_never_worked_are_forgotten(simulation: Simulation, home: Path) -> None:
+    cluster = start(simulation, home)
     cluster.lasting = cluster.calm = False
     cluster.deploy("gamma", 5, script="sleep infinity")
     simulation.run(5.0)
