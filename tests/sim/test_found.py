@@ -23,9 +23,7 @@ def worker_state(cluster: Cluster, name: str) -> str:
 
 
 @seeds(20)
-def test_a_balancer_whose_silence_it_did_not_notice_itself_is_ready_again(
-    simulation: Simulation, home: Path
-) -> None:
+def test_a_balancer_whose_silence_it_did_not_notice_itself_is_ready_again(simulation: Simulation, home: Path) -> None:
     cluster = start(simulation, home)
     cluster.crash("balancer")
     simulation.run(simulation.chance.uniform(5.0, 5.25))  # so that its beats are not the controller's
@@ -91,9 +89,7 @@ def test_an_instance_whose_readiness_the_record_missed_is_not_ended_by_the_next_
 
 
 @seeds(20)
-def test_an_instance_that_is_just_being_restarted_outlives_a_bad_release(
-    simulation: Simulation, home: Path
-) -> None:
+def test_an_instance_that_is_just_being_restarted_outlives_a_bad_release(simulation: Simulation, home: Path) -> None:
     cluster = start(simulation, home)
     cluster.lasting = cluster.calm = False
     before = {instance.id for instance in instances(cluster) if instance.service == "alpha"}
