@@ -120,7 +120,7 @@ class Discovery(Actor):
         return True
 
     def _keep(self, key: str, entry: Entry | None) -> None:
-        """Write a service now, and with it all that is late; anything else soon."""
+        """Write a service now, anything else soon."""
         assert self._store is not None
         if key.startswith("service/"):
             try:

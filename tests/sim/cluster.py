@@ -23,6 +23,7 @@ from tucano.actors.balancer import Balancer
 from tucano.actors.deployer import Deployer
 from tucano.actors.discovery import Discovery
 from tucano.actors.disk.artifact_store import Store
+from tucano.actors.disk.store import Store as RecordStore
 from tucano.actors.gateway import Gateway
 from tucano.actors.kernel import Child, Law, Refused
 from tucano.actors.messages.discovery import Entries, Range
@@ -41,10 +42,13 @@ QUIET = 5.0
 NEWS = 10.0
 """Seconds that it may take until all know that an instance has ceased to serve."""
 
-AS_WANTED = RuntimeError("as the simulation wants")
 """What actors crash with; whatever else they crash with is their own mistake."""
 
 ARTIFACTS = tuple(f"artifact {number}".encode() for number in range(3))
+
+
+class AsWantedError(Exception):
+    """What actors crash with because the test says so; whatever else they crash with is a mistake of theirs."""
 
 
 class Cluster:
@@ -129,19 +133,18 @@ class Cluster:
     def fail(self, address: str) -> None:
         """Crash an actor, if it runs."""
         with contextlib.suppress(LookupError):
-            self.simulation.fail(address, AS_WANTED)
+            self.simulation.fail(address, AsWantedError())
 
     def crash(self, node: str) -> None:
         """Kill a node's process; what a worker runs goes on."""
         if self.simulation.nodes[node].system is None:
             return
-        actors = [player.actor for player in self.simulation.nodes[node].players.values()]
+        store = self._store()
         self.simulation.nodes[node].crash()
-        for actor in actors:
-            if isinstance(actor, Discovery) and actor._store is not None:
-                actor._store.close()  # as its process's end does
         if node == "controller":
             self.street.door = None
+            if store is not None:
+                store.close()  # as its process's end does
         elif node in self.machines:
             self.machines[node].tell = None
 
@@ -155,6 +158,17 @@ class Cluster:
         if not self.simulation.nodes[node].is_up:
             self.crash(node)
             self.simulation.nodes[node].start()
+
+    def fill_disk(self, *, full: bool = True) -> None:
+        """Leave the present record no room to grow, or give it back."""
+        store = self._store()
+        if store is not None:
+            store._database.execute(f"PRAGMA max_page_count = {1 if full else 1 << 30}")
+
+    def _store(self) -> RecordStore | None:
+        """Of the record that runs."""
+        player = self.simulation.nodes["controller"].players.get("discovery")
+        return player.actor._store if player is not None and isinstance(player.actor, Discovery) else None
 
     def _controller(self) -> list[Child]:
         kept = self._home / "controller"
@@ -244,7 +258,7 @@ class Cluster:
         assert not self.wrong, self.wrong[0]
         assert not (missing := self.unsettled()), f"it did not stay so: {missing}"
         crashes = [line for line in self.simulation.trace.splitlines() if " actor_crashed " in line]
-        assert all(line.endswith(f"{AS_WANTED!r}") for line in crashes), f"a component crashed: {crashes}"
+        assert all(line.endswith("AsWantedError()") for line in crashes), f"a component crashed: {crashes}"
         entries = self.record()
         assert entries is not None
         services = {e.service.name: e.service for e in entries.entries if e.service is not None}

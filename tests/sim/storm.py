@@ -36,14 +36,14 @@ class Storm:
 
         Args:
             seconds: virtual ones.
-            deaths: machines and processes die, too.
+            deaths: machines and processes die, too, and the controller's disk is full.
 
         """
         until = self._simulation.now() + seconds
         self._cluster.calm = False
         troubles = [self._disturb, self._partition, self._slow, self._crash_node, self._crash_actor]
         if deaths:
-            troubles += [self._kill_process, self._lose_power, self._sicken]
+            troubles += [self._kill_process, self._lose_power, self._sicken, self._fill_disk]
             self._cluster.lasting = False
             for machine in self._cluster.machines.values():
                 machine.habits = Habits(crash=self._chance.choice((0.0, 0.1, 0.3)))
@@ -65,6 +65,7 @@ class Storm:
         network.disturb()
         network.latency(0.0, 0.01)
         network.heal()
+        self._cluster.fill_disk(full=False)
         for name in self._simulation.nodes:
             network.slow(name)
             self._cluster.start(name)
@@ -133,6 +134,10 @@ class Storm:
     def _crash_actor(self) -> None:
         address = self._chance.choice((*ACTORS, *(f"{name}/supervisor" for name in self._cluster.machines)))
         self._cluster.fail(address)
+
+    def _fill_disk(self) -> None:
+        self._cluster.fill_disk()
+        self._later(1.0, 10.0, lambda: self._cluster.fill_disk(full=False))
 
     def _kill_process(self) -> None:
         machine = self._chance.choice(list(self._cluster.machines.values()))

@@ -37,18 +37,18 @@ def start(simulation: Simulation, home: Path, workers: int = 3) -> Cluster:
 @seeds(MANY)
 def test_what_does_not_die_by_itself_serves_through_all_trouble(simulation: Simulation, home: Path) -> None:
     cluster = start(simulation, home)
-    Storm(cluster, ("alpha",), ("beta", "gamma")).blow(60.0, deaths=False)
+    Storm(cluster, ("alpha",), ("beta", "gamma")).blow(50.0, deaths=False)
     cluster.settle()
 
 
 @seeds(MANY)
 def test_all_is_as_wanted_again_soon_after_any_trouble(simulation: Simulation, home: Path) -> None:
     cluster = start(simulation, home, workers=simulation.chance.randint(2, 5))
-    Storm(cluster, ("alpha",), ("beta", "gamma")).blow(60.0, deaths=True)
+    Storm(cluster, ("alpha",), ("beta", "gamma")).blow(50.0, deaths=True)
     cluster.settle()
 
 
-@seeds(30)
+@seeds(20)
 def test_without_faults_no_request_comes_to_an_instance_that_does_not_serve(simulation: Simulation, home: Path) -> None:
     cluster = start(simulation, home)
     simulation.network.latency(0.0, 0.1)
