@@ -22,7 +22,7 @@ from tests.sim.machine import CRASHES
 from tests.sim.storm import Storm
 from tucano.testing import Simulation, seeds
 
-MANY = 40
+MANY = 20
 
 
 def start(simulation: Simulation, home: Path, workers: int = 3) -> Cluster:
