@@ -16,7 +16,9 @@ def seconds(value: float, what: str, least: float = 0.0) -> float:
         ValueError: no number of seconds between `least` and a year.
 
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= YEAR:  # NaN is neither
+    if type(value) is float and least <= value <= YEAR:  # NaN is neither
+        return value  # nearly always, and each ask comes here
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= YEAR:
         raise ValueError(f"{what} must be a number of seconds from {least:g} to {YEAR:g} (a year), not {value!r}")
     return float(value)
 

@@ -221,7 +221,10 @@ class Life(pykka.ThreadingActor):
                 try:
                     answer = receive(body)
                     if envelope.reply is not None:
-                        cell.answer(envelope.reply, answer, mine)
+                        if cell.fenced or isinstance(answer, Refused):
+                            cell.answer(envelope.reply, answer, mine)
+                        else:  # the same, without its two calls
+                            envelope.reply.answer(answer)
                 except Refused as refused:
                     outcome = refused.code
                     if envelope.reply is not None:
