@@ -77,7 +77,7 @@ class LaneInfo(msgspec.Struct, frozen=True):
     """What has passed on one lane to and from a peer, and what waits.
 
     Attributes:
-        lane: its name.
+        lane: control, metrics or bulk.
         queued: letters that wait to be sent.
         queued_bytes: bytes of their bodies.
         high_water: most letters that ever waited.
@@ -110,9 +110,9 @@ class PeerInfo(msgspec.Struct, frozen=True):
     """
 
     node: str
-    address: str
-    up: bool
-    lanes: tuple[LaneInfo, ...]
+    address: str = ""
+    up: bool = True
+    lanes: tuple[LaneInfo, ...] = ()
 
 
 class Receiver(Protocol):

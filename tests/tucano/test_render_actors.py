@@ -7,9 +7,10 @@ import pytest
 
 from tucano import render
 from tucano.client.answers import NodeInfo, TrafficInfo
-from tucano.client.insight import ActorInfo, LaneInfo, LifecycleInfo, NodeActors, PeerInfo, WaitInfo
+from tucano.client.insight import ActorInfo, LifecycleInfo, NodeActors, WaitInfo
 from tucano.rates import Look, between
 from tucano.render.actors import waits
+from tucano.transport.link import LaneInfo, PeerInfo
 
 CRASH = "Traceback (most recent call last):\n  File \"app.py\"\nKeyError: 'x'\n"
 
@@ -74,7 +75,7 @@ def test_whatever_is_not_well_has_a_column() -> None:
 
 def test_each_linked_node_has_a_line_with_what_has_passed_and_what_waits() -> None:
     control, bulk = LaneInfo("control", 0, 0, 1, 90, 0, 12, 30), LaneInfo("bulk", 2, 600_000, 40, 33_000_000, 3, 9, 0)
-    links = [PeerInfo("controller", "tcp://h:1", True, [control, bulk]), PeerInfo("x", up=False)]
+    links = (PeerInfo("controller", "tcp://h:1", True, (control, bulk)), PeerInfo("x", up=False))
     lines = render.ps([NodeActors("worker-1", 12, [actor("root", "")], links=links)], 100.0).splitlines()
     assert lines[-2:] == [
         "  to controller: control 12 sent, 30 received; "

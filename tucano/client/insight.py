@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from tucano.transport.link import PeerInfo
+
 
 class WaitInfo(msgspec.Struct, frozen=True):
     """An answer that an actor waits for.
@@ -62,48 +64,6 @@ class LifecycleInfo(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class LaneInfo(msgspec.Struct, frozen=True):
-    """What has passed on one lane between a node and another, and what waits there.
-
-    Attributes:
-        lane: control, metrics or bulk.
-        queued: letters that wait to be sent.
-        queued_bytes: bytes of their bodies.
-        high_water: most letters that ever waited.
-        high_water_bytes: most bytes that ever waited.
-        refused: letters refused to their senders because too much waited.
-        sent: letters handed to the network.
-        received: letters that came.
-
-    """
-
-    lane: str
-    queued: int = 0
-    queued_bytes: int = 0
-    high_water: int = 0
-    high_water_bytes: int = 0
-    refused: int = 0
-    sent: int = 0
-    received: int = 0
-
-
-class PeerInfo(msgspec.Struct, frozen=True):
-    """Another node, as one knows it.
-
-    Attributes:
-        node: its name.
-        address: where it receives.
-        up: whether it has been heard lately.
-        lanes: those that have been used.
-
-    """
-
-    node: str
-    address: str = ""
-    up: bool = True
-    lanes: list[LaneInfo] = []
-
-
 class NodeActors(msgspec.Struct, frozen=True):
     """The actors of one node.
 
@@ -124,7 +84,7 @@ class NodeActors(msgspec.Struct, frozen=True):
     actors: list[ActorInfo] = []
     events: list[LifecycleInfo] = []
     dead_letters: int = 0
-    links: list[PeerInfo] = []
+    links: tuple[PeerInfo, ...] = ()
     state: str = "ready"
     since: float | None = None
 

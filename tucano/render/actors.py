@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from tucano.client.insight import ActorInfo, LaneInfo, NodeActors, PeerInfo, WaitInfo
+from tucano.client.insight import ActorInfo, NodeActors, WaitInfo
 from tucano.render.text import age, clean, duration, indent, moment, plural, short, size, table
+from tucano.transport.link import LaneInfo, PeerInfo
 
 CRASH = 60
 """Characters of a crash in a tree, at most."""
