@@ -53,7 +53,7 @@ class Cell:
         self.last_crash = ""
         self.busy_since: float | None = None
         self.times: deque[float] = deque(maxlen=LATEST)
-        self._cause = system.cause()
+        self._cause = system.speech.cause()
         self._tell_tree = tell_tree
         self._actor: Life | None = None
         self._timers: set[Timer] = set()  # of the present incarnation
@@ -193,12 +193,12 @@ class Cell:
 
     def note(self, note: Any, incarnation: int) -> None:
         """Deliver a note to the incarnation that made it."""
-        cause = self.system.cause()
+        cause = self.system.speech.cause()
         self.put_note(note, incarnation, self._traced(cause, "note", note))
 
     def noting(self, make: Callable[..., Any], incarnation: int) -> Callable[..., None]:
         """See `Actor.noting`."""
-        cause = self.system.cause()
+        cause = self.system.speech.cause()
 
         def tell(*args: Any) -> None:
             note = make(*args)
@@ -208,7 +208,7 @@ class Cell:
 
     def note_after(self, delay: float, note: Any, incarnation: int) -> Timer:
         """Deliver a note later."""
-        context = self._traced(self.system.cause(), "timer", note)
+        context = self._traced(self.system.speech.cause(), "timer", note)
         timer = self.system.timers.after(delay, lambda: self.put_note(note, incarnation, context))
         return self._keep(timer, incarnation)
 

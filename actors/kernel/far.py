@@ -205,12 +205,12 @@ class Far:
 
     def _answer(self, node: str, number: int, value: Any, cause: str, lane: Lane = CONTROL) -> None:
         """Send an answer, or a refusal, on the lane of its ask; never raises, for whoever answers has done its part."""
-        context = self._system.answer_context(cause, self._system.speaker(), "", value) if cause else ""
+        context = self._system.speech.answer(cause, self._system.speech.speaker(), "", value) if cause else ""
         if not isinstance(value, Refused):
             try:
                 tag, body = self._codec.encode(value)
             except (TypeError, ValueError, OverflowError, RecursionError) as error:
-                value = Refused(CRASHED, f"{self._system.speaker()} gave an answer that cannot travel: {error}")
+                value = Refused(CRASHED, f"{self._system.speech.speaker()} gave an answer that cannot travel: {error}")
             else:
                 if len(body) > MAX_BODY:
                     self._answer(node, number, Refused(TOO_LARGE, f"the answer: {_too_large(body)}"), cause, lane)
@@ -225,7 +225,7 @@ class Far:
         if waiting is None:
             return
         if context:
-            with self._system.in_context(context):
+            with self._system.speech.within(context):
                 hand_over(waiting[2], value)
         else:
             hand_over(waiting[2], value)

@@ -36,7 +36,7 @@ class Pipe:
         self._cell = cell
         self._incarnation = incarnation
         self._into = into
-        self._cause = cell.system.cause()
+        self._cause = cell.system.speech.cause()
         self._once = threading.Lock()
         self._timer: Timer | None = None
 
@@ -61,7 +61,7 @@ class Pipe:
         if not self.drop():
             return
         cell = self._cell
-        context = cell.system.answer_context(self._cause, self.ref.address, cell.address, value)
+        context = cell.system.speech.answer(self._cause, self.ref.address, cell.address, value)
         try:
             note = self._into(value)
         except BaseException as error:  # noqa: BLE001 - the asker's own mistake: it must not crash who answers

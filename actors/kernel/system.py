@@ -24,7 +24,8 @@ from tucano.actors.kernel.ref import Ref, is_name
 from tucano.actors.kernel.reply import Asker
 from tucano.actors.kernel.running import running
 from tucano.actors.kernel.runtime import Runtime, Threads
-from tucano.actors.kernel.trace import Span, SpanKind, TraceInfo, Tracer
+from tucano.actors.kernel.speech import Speech
+from tucano.actors.kernel.trace import Span, TraceInfo, Tracer
 from tucano.actors.kernel.tree import AwaitUp, GaveUp, StartChild, StopChild, Tree
 from tucano.actors.kernel.watches import Watches
 from tucano.transport.link import Link
@@ -67,6 +68,7 @@ class System:
         self._why = ""
         self.dead_letters = 0
         self.tracer = Tracer(node, self.clock.wall)
+        self.speech = Speech(self.tracer)
         self.channel = Channel(node, self.clock.wall, self._tell_subscriber)
         self.watches = Watches(self)
         self._cells: dict[str, Cell | Exposed] = {}
@@ -223,7 +225,7 @@ class System:
     def trace(self) -> Iterator[str]:
         """Begin a conversation: whatever this thread, which must be no actor's, sends within belongs to it."""
         trace = f"{self.chance.getrandbits(64):016x}"
-        with self.in_context(self.tracer.begin(trace)):
+        with self.speech.within(self.tracer.begin(trace)):
             yield trace
 
     # Sending.
@@ -233,7 +235,7 @@ class System:
         if running.actor is None and not running.trace:
             sender = context = ""
         else:
-            sender, context = self._speak("tell", ref, message)
+            sender, context = self.speech.begin("tell", ref.address, message)
         if ref.node != self.node:
             return self.far.tell(ref, message, sender, context)
         cell = self._cells.get(ref.name)
@@ -244,7 +246,10 @@ class System:
 
     def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, *, hold: bool = False) -> None:
         """Ask, and hand the answer or a refusal to `asker`, who keeps the time; with `hold`, it will `Ref.hurry`."""
-        sender, context = self._speak("ask", ref, message)
+        if running.actor is None and not running.trace:
+            sender = context = ""
+        else:
+            sender, context = self.speech.begin("ask", ref.address, message)
         if ref.node != self.node:
             self.far.ask(ref, message, timeout, asker, sender, context, hold)
             return
@@ -289,49 +294,6 @@ class System:
         """Messages found no receiver: they are counted, and an event."""
         self.dead_letters += times
         self.channel.happened_again("dead_letter", name, why)
-
-    # Who speaks, and in which conversation.
-
-    def cause(self) -> str:
-        """Context of what this thread is doing; empty if it belongs to no conversation."""
-        actor = running.actor
-        if actor is None:
-            return running.trace
-        return "" if actor._envelope is None else actor._envelope.trace
-
-    def speaker(self) -> str:
-        """Address of the actor that this thread runs; empty if it runs none."""
-        return "" if running.actor is None else running.actor._cell.address
-
-    def _speak(self, kind: SpanKind, ref: Ref, message: Any) -> tuple[str, str]:
-        """The sender and the context of a new message."""
-        actor = running.actor
-        if actor is None:
-            sender, cause = "", running.trace
-        else:
-            envelope = actor._envelope
-            sender, cause = actor.speak().address, envelope.trace if envelope is not None else ""
-        return sender, self.tracer.sent(cause, kind, sender, ref.address, message) if cause else ""
-
-    def answer_context(self, cause: str, sender: str, to: str, value: Any) -> str:
-        """The context of an answer to what was asked because of `cause`; what came with a letter has one already."""
-        if not cause:
-            return ""
-        present = self.cause()
-        if present.endswith((":answer", ":refusal")) and running.actor is None:
-            return present
-        if present.partition(":")[0] != cause.partition(":")[0]:
-            present = cause
-        return self.tracer.sent(present, "refusal" if isinstance(value, Refused) else "answer", sender, to, value)
-
-    @contextlib.contextmanager
-    def in_context(self, context: str) -> Iterator[None]:
-        """Do something, in a thread that runs no actor, as part of a conversation."""
-        before, running.trace = running.trace, context
-        try:
-            yield
-        finally:
-            running.trace = before
 
     # The root, and what else tells actors.
 
