@@ -197,7 +197,7 @@ class Event(msgspec.Struct, frozen=True):
     """Something that happened, for people.
 
     Attributes:
-        seq: counts up by one in the record; 0 before it is recorded.
+        seq: counts up in the record, not always by one: no number is given twice; 0 before it is recorded.
         at: seconds since the epoch.
         kind: `instance_ready`, `worker_lost`, ...; past tense.
         subject: whom it concerns: a service, an instance or a node.
