@@ -231,9 +231,23 @@ def parse(op: str, args: dict[str, Any]) -> Operation:
     if kind is None:
         raise BadRequest("unknown_op", f"no operation is called {op!r}; there are: {', '.join(sorted(OPERATIONS))}")
     try:
-        return msgspec.convert(args, kind)
+        operation = msgspec.convert(args, kind)
     except msgspec.ValidationError as error:
         text = re.sub(r"^Expected (.*) - at `\$\.(.+)`\Z", r"`\2` is to be \1", str(error), flags=re.DOTALL)
         for pattern, words in _IN_WORDS.items():
             text = text.replace(f"`str` matching regex {pattern!r}", words)
         raise BadRequest("bad_request", f"{op}: {text}") from error
+    if key := unknown(args, msgspec.to_builtins(operation, builtin_types=(bytes,))):
+        raise BadRequest("bad_request", f"{op}: `{key}` is not known here: leave it out, or upgrade the cluster")
+    return operation
+
+
+def unknown(given: object, understood: object) -> str:
+    """The first key, with those that lead to it, that was given and not understood; empty if there is none."""
+    if isinstance(given, dict) and isinstance(understood, dict):
+        for key, value in given.items():
+            if key not in understood:
+                return str(key)[:80]
+            if found := unknown(value, understood[key]):
+                return f"{key}.{found}"
+    return ""
