@@ -77,17 +77,21 @@ class Discovery(Actor):
         """Handle one message."""
         match message:
             case Put():
+                self.insist(self.ref.node)
                 return self._put(message)
             case Delete(key):
+                self.insist(self.ref.node)
                 return self._delete(key)
             case Range(prefix):
                 return self._range((prefix,))
             case Watch(watcher, prefixes):
+                self.insist(watcher.node)
                 self._watchers[watcher] = prefixes
                 self._told[watcher] = self._revision
                 self.watch(watcher)
                 return self._range(prefixes)
             case Record(kind, subject, text):
+                self.insist(self.ref.node)
                 self._record(kind, subject, text)
             case Follow():
                 return self._follow(message)
@@ -172,6 +176,7 @@ class Discovery(Actor):
 
     def _follow(self, follow: Follow) -> Happened:
         if follow.watcher is not None:
+            self.insist(follow.watcher.node)
             self._followers[follow.watcher] = None
             self.watch(follow.watcher)
         if follow.since < 0:

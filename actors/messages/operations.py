@@ -29,6 +29,11 @@ MAX_ARTIFACT = 256 * 1024 * 1024
 CHUNK = 512 * 1024
 """Bytes of one upload, at most."""
 
+LOG = 64 * 1024
+"""Bytes of a piece of a log, where nothing else is said."""
+
+MAX_LOG = 1024 * 1024
+"""Bytes of such a piece, at most."""
 
 ADMINS: frozenset[Role] = frozenset(("admin",))
 READERS: frozenset[Role] = frozenset(("admin", "reader"))
@@ -141,8 +146,8 @@ class Logs(Operation, frozen=True, forbid_unknown_fields=True):
     ROLES = READERS
 
     id: str
-    offset: int = -65_536
-    limit: Annotated[int, msgspec.Meta(gt=0, le=1 << 20)] = 65_536
+    offset: int = -LOG
+    limit: Annotated[int, msgspec.Meta(gt=0, le=MAX_LOG)] = LOG
     build: bool = False
 
 
