@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import msgspec
 import pytest
 
+from tests.golden import __main__ as command
 from tests.golden import examples
 from tests.golden.__main__ import extends, read, shape, understood
 from tucano.actors.kernel import Message, Note, Refused
@@ -36,6 +39,63 @@ def test_a_message_has_the_bytes_that_are_kept(tag: str) -> None:
 @pytest.mark.parametrize(("tag", "old"), OLDER)
 def test_what_an_older_node_says_is_understood(tag: str, old: Any) -> None:
     assert understood(KINDS[tag], old), REMEDY
+
+
+@pytest.mark.parametrize("tag", KINDS)
+def test_fields_that_an_older_node_does_not_know_have_their_defaults(tag: str) -> None:
+    kind, said = KINDS[tag], msgpack.unpackb(bytes.fromhex(KEPT[tag][-1]["hex"]))
+    late = [field for field in msgspec.structs.fields(kind) if not field.required]
+    while late:
+        del said[late.pop().name]
+        value = examples.codec.decode(tag, msgpack.packb(said))
+        assert {name: getattr(value, name) for name in said} == {
+            name: getattr(examples.example(kind), name) for name in said
+        }
+    required = [field.name for field in msgspec.structs.fields(kind) if field.required]
+    if required:
+        del said[required[-1]]
+        with pytest.raises(Refused, match="missing required field"):
+            examples.codec.decode(tag, msgpack.packb(said))
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"), [("replicas", "size"), ("replicas", None), (None, "removed")], ids=["renamed", "other", "gone"]
+)
+def test_the_command_adds_what_is_new_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str | None, wrong: str | None
+) -> None:
+    for path in command.PLACE.glob("*.json"):
+        (tmp_path / path.name).write_text(path.read_text())
+    monkeypatch.setattr(command, "PLACE", tmp_path)
+    assert command.renew() == []
+    kept = read("messages")
+    fields = kept["deployer.Scale/1"][0]["fields"]
+    if field is None:
+        fields[wrong] = 7
+    elif wrong is None:
+        fields[field] = 8
+    else:
+        fields[wrong] = fields.pop(field)
+    del kept["deployer.Undeploy/1"]
+    (tmp_path / "messages.json").write_text(json.dumps(kept))
+    (refused,) = command.renew()
+    assert refused.startswith("deployer.Scale/1: a new field comes last and has a default")
+    now = read("messages")
+    assert now.pop("deployer.Undeploy/1") == KEPT["deployer.Undeploy/1"]
+    assert now == kept
+
+
+def test_the_command_keeps_the_shapes_that_a_message_has_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "PLACE", tmp_path)
+    (tmp_path / "messages.json").write_text(
+        json.dumps({"gateway.ReadArtifact/1": [
+            {"fields": {"artifact": "text", "offset": 7}, "hex": "82a86172746966616374a474657874a66f666673657407"}
+        ]})
+    )  # fmt: skip
+    assert command.renew() == []
+    older, newer = read("messages")["gateway.ReadArtifact/1"]
+    assert older["fields"] == {"artifact": "text", "offset": 7}
+    assert newer == KEPT["gateway.ReadArtifact/1"][-1]
 
 
 def more(value: Any) -> Any:
