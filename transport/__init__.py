@@ -144,6 +144,7 @@ wire the version is `v`, of the bridge the beginning of the routing id.
 | the same, at most | 1 MiB | `actors.messages.operations.MAX_LOG` |
 | replicas | 1,000 | `actors.messages.model.MAX_REPLICAS` |
 | a follower's silence, until it is forgotten | 60 s | `actors.gateway.STREAM` |
+| events in one answer, the latest | 1,000 | `actors.messages.discovery.MOST` |
 | a component's answer to a request | 10 s | `actors.gateway.ASK` |
 | each node's, where all are asked | 2 s | `actors.gateway.ASK_ALL` |
 | one frame between nodes | 16 MiB | `transport.wire.MAX_FRAME` |

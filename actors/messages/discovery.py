@@ -5,6 +5,9 @@ from __future__ import annotations
 from tucano.actors.kernel import Message, Note, Ref
 from tucano.actors.messages.model import Event, Instance, Service, Worker
 
+MOST = 1000
+"""Events in one answer, the latest, where nothing else is said."""
+
 
 class Put(Message, frozen=True):
     """Keep a value; answered with its `Entry.revision`, for a service once it is durable.
@@ -93,7 +96,7 @@ class Follow(Message, frozen=True):
 
     since: int
     watcher: Ref | None = None
-    limit: int = 1000
+    limit: int = MOST
 
 
 class Happened(Message, frozen=True):

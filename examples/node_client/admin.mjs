@@ -13,8 +13,8 @@ const USAGE = `node admin.mjs [--door tcp://HOST:PORT] COMMAND
   logs NAME [-f]                      what a service's instances print, or one instance
   events [-f]                         what happened, a line of JSON each; with -f what happens, too
 
-A cluster of this machine without keys is named by its door (\`zmq_port\` of \`tucano status --json\`). For any other one,
-TUCANO_TOKEN_FILE names the file with a token. Exit status: 0 done, 1 failed, 2 wrong usage, 3 nobody answers.`;
+A cluster of this machine without keys is named by its door (\`zmq_port\` of \`tucano status --json\`). For any other
+one, TUCANO_TOKEN_FILE names the file with a token. Exit status: 0 done, 1 failed, 2 wrong usage, 3 nobody answers.`;
 
 async function logs(cluster, name, follow) {
   const offsets = new Map();
@@ -83,7 +83,9 @@ async function main(words) {
   if (!command || given.length < least || given.length > most || (isFlag && given.at(-1) !== "-f")) {
     throw new Failed("usage", USAGE);
   }
-  if (!door) throw new Failed("usage", "which cluster? --door tcp://127.0.0.1:PORT, or TUCANO_TOKEN_FILE in the environment");
+  if (!door) {
+    throw new Failed("usage", "which cluster? --door tcp://127.0.0.1:PORT, or TUCANO_TOKEN_FILE in the environment");
+  }
   if (!door.startsWith("tcp://")) throw new Failed("usage", `a door is tcp://HOST:PORT, not '${door}'`);
   const cluster = new Cluster(door, token);
   try {

@@ -60,7 +60,8 @@ export class Cluster {
     try {
       const answered = new Promise((resolve) => this.#waiting.set(id, resolve));
       await this.#send(id, op, args);
-      const answer = await Promise.race([answered, sleep(ms, undefined, { signal: late.signal }).catch(() => undefined)]);
+      const tooLate = sleep(ms, undefined, { signal: late.signal }).catch(() => undefined);
+      const answer = await Promise.race([answered, tooLate]);
       if (!answer) throw new Failed("nobody", `${op}: ${this.door} has not answered within ${ms / 1000} s`);
       if (answer.error) throw new Failed(answer.error.code, `${op}: ${answer.error.message}`);
       return answer.ok;

@@ -35,7 +35,8 @@ function readSpec(directory, replicas) {
     if (!service) throw new Error("it has no table [service]");
     return { ...tables, ...service, ...(replicas && { replicas: replicasOf(replicas) }) };
   } catch (error) {
-    throw error instanceof Failed ? error : new Failed("usage", `${path}: no description of a service: ${error.message}`);
+    if (error instanceof Failed) throw error;
+    throw new Failed("usage", `${path}: no description of a service: ${error.message}`);
   }
 }
 
