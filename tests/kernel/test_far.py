@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
 import pytest
 
-from tests.contract.kit import PATIENCE, Total, parts
+from tests.contract.kit import PATIENCE, Do, Total, info, parts
 from tests.contract.world import RealWorld
 from tests.helpers import eventually
 from tucano.actors.kernel import Actor, Child, Message, Refused, System
@@ -20,6 +22,20 @@ def test_malformed_letters_harm_nobody(real: RealWorld) -> None:
                 tag = "kernel.Nonsense/9" if body == b"\x01" else ""
                 there.far.letters("here", [Letter(kind, "a", sender, 999_999, 0, tag, msgspec.Raw(body))])
     assert here.ref("there/a").ask(Total(), timeout=PATIENCE) == 0
+
+
+def test_an_answer_does_not_wait_for_the_message_after_it(real: RealWorld) -> None:
+    here, there = real.pair([], parts("a"))
+    real.block(there.ref("a"))
+    first = here.ref("there/a").ask(Total(), timeout=PATIENCE, block=False)
+    eventually(lambda: info(there, "a").depth == 1, "it waits")
+    answered = threading.Event()
+    there.ref("a").tell(Do(lambda _: answered.wait(PATIENCE)))
+    real.unblock()
+    try:
+        assert first.get() == 0
+    finally:
+        answered.set()
 
 
 class Large(Message, frozen=True):
