@@ -154,7 +154,7 @@ class Link(Protocol):
     def send(self, node: str, letter: Letter, lane: Lane = CONTROL, *, hold: bool = False) -> bool:
         """Queue a letter: it leaves at once or, in a rush, with those that follow it.
 
-        On one lane letters keep their order, between lanes they do not. With `hold` the caller will `flush` at once.
+        On one lane letters keep their order, between lanes they do not. With `hold` the caller will `flush`.
 
         Returns:
             False if the node is not known or too much waits for it: the letter is not sent.
@@ -164,6 +164,10 @@ class Link(Protocol):
 
     def flush(self, node: str) -> None:
         """Let leave now what is queued for a node."""
+        ...
+
+    def soon(self, node: str) -> None:
+        """Let leave what is held for a node in a moment, should nobody flush it before."""
         ...
 
     def connected(self, node: str) -> bool:

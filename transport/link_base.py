@@ -87,7 +87,9 @@ class LinkBase(ABC):
         way = ways.get(lane) or ways.way(lane)
         if way is None or not way.put(letter):
             return False
-        if not hold:
+        if hold:
+            way.keep()
+        else:
             way.offer()
         return True
 
@@ -95,6 +97,10 @@ class LinkBase(ABC):
         """See `Link.flush`."""
         for way in tuple(self._ways.get(node, {}).values()):
             way.flush()
+
+    def soon(self, node: str) -> None:
+        """See `Link.soon`: here, now."""
+        self.flush(node)
 
     def connected(self, node: str) -> bool:
         """See `Link.connected`."""

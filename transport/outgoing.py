@@ -10,9 +10,13 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from tucano.transport.link import CONTROL, LANES, QUEUE, QUEUE_BYTES, Kind, Lane, LaneInfo, Letter
 from tucano.transport.wire import encode_some
+
+HELD: Final = 256
+"""Letters that are held for one flush at most."""
 
 
 class Counts:
@@ -77,6 +81,11 @@ class Outgoing(ABC):
     def offer(self) -> None:
         """Send what is queued, or let it travel with what follows at once."""
         self.flush()
+
+    def keep(self) -> None:
+        """Leave what is queued to whoever will flush it, unless much has gathered."""
+        if len(self._queue) >= HELD:
+            self.flush()
 
     def beat(self) -> None:
         """Say that we are there; what waits to be sent says so just as well."""

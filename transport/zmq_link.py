@@ -38,6 +38,12 @@ GATHER: Final = 64
 RECEIVE_FRAMES: Final = 256
 """Frames on one lane from one peer that ZeroMQ holds before the peer has to wait."""
 
+SOON: Final = 0.002
+"""Seconds that letters are held at most by who meant to flush them, and does not come to it."""
+
+LOOKS: Final = 10
+"""How often nothing is found held before nobody looks any more, until something is."""
+
 PATIENCE: Final = 20
 """Milliseconds that the sending thread waits for room on one lane before it looks at the next."""
 
@@ -51,7 +57,7 @@ class _Dealer(Outgoing):
         identity: bytes,
         address: str,
         counts: Counts,
-        on_turn: Callable[[_Dealer], object],
+        on_turn: Callable[[Callable[[], object]], object],
         secure: Callable[[zmq.Socket[bytes]], None],
     ) -> None:
         super().__init__(counts)
@@ -103,7 +109,7 @@ class _Dealer(Outgoing):
     def _arm(self) -> None:
         if not self._is_armed:
             self._is_armed = True
-            self._on_turn(self)
+            self._on_turn(self.push)
 
     def _send(self, frame: bytes) -> bool:
         try:
@@ -176,7 +182,9 @@ class ZmqLink(LinkBase):
         address = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         super().__init__(Peer(cluster, node, time.time_ns() // 1_000_000, address), now)
         self._thread = threading.Thread(target=self._run, name=f"tucano-link-{node}", daemon=True)
-        self._stuck: queue.SimpleQueue[_Dealer | None] = queue.SimpleQueue()
+        self._turns: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._late: set[str] = set()  # nodes for which letters are held
+        self._watches = False  # the sending thread looks after them, until there have been none for a while
         self._pusher = threading.Thread(target=self._push, name=f"tucano-push-{node}", daemon=True)
 
     def start(self, receiver: Receiver) -> None:
@@ -189,7 +197,7 @@ class ZmqLink(LinkBase):
         """See `Link.close`."""
         if not self._leave():
             return
-        self._stuck.put(None)
+        self._turns.put(None)
         for thread in (self._thread, self._pusher):
             if thread.is_alive():
                 thread.join()
@@ -203,12 +211,38 @@ class ZmqLink(LinkBase):
 
     def _open(self, node: str, address: str, lane: Lane, counts: Counts) -> Outgoing:
         secure = functools.partial(self._secured.dial, node=node, address=address)
-        return _Dealer(self._context, self._identities[lane], address, counts, self._stuck.put, secure)
+        return _Dealer(self._context, self._identities[lane], address, counts, self._turns.put, secure)
+
+    def soon(self, node: str) -> None:
+        """See `Link.soon`: in at most `SOON` seconds, or when the interpreter gives the sending thread its turn."""
+        self._late.add(node)
+        if not self._watches:
+            self._watches = True
+            self._turns.put(self._see_off)
 
     def _push(self) -> None:
-        """Send on what ZeroMQ did not take, until closed."""
-        while (way := self._stuck.get()) is not None:
-            way.push()
+        """Send on what ZeroMQ did not take, or what was held for too long, until closed."""
+        looks = 0  # in vain
+        while True:
+            try:
+                turn = self._turns.get(timeout=SOON if self._watches else None)
+            except queue.Empty:
+                turn = self._see_off
+            if turn is None:
+                return
+            looks = 0 if turn() else looks + 1
+            if looks >= LOOKS:
+                self._watches = False
+                looks = 0
+                if self._late:  # held just before that was seen
+                    self._watches = True
+
+    def _see_off(self) -> bool:
+        """Flush what is held; whether there may have been something."""
+        nodes = [self._late.pop() for _ in range(len(self._late))]
+        for node in nodes:
+            self.flush(node)
+        return bool(nodes)
 
     def _run(self) -> None:
         """Receive until closed; beat and look for silent peers in between."""

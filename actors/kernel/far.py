@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.message import Codec, Message
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Asker, Reply, hand_over
+from tucano.actors.kernel.running import running
 from tucano.actors.kernel.trace import name_of, read
 from tucano.transport.link import CONTROL, Kind, Lane, Letter, Link, PeerInfo
 from tucano.transport.wire import MAX_FRAME
@@ -50,6 +52,7 @@ class Far:
         self._pending: dict[int, tuple[str, float, Asker]] = {}  # asks: node, deadline, who waits
         self._sweep_at = SWEEP
         self._ids = itertools.count(1)
+        self.held: set[str] = set()  # nodes for which answers wait until the burst is over that they are given in
         self._down: set[str] = set()  # nodes that were up and are gone: what is said to them is refused at once
         if link is not None:
             link.start(self)
@@ -89,6 +92,18 @@ class Far:
         """Somebody waits for an answer of that node's: what was asked is to be on its way."""
         if self._link is not None:
             self._link.flush(node)
+
+    def go_on(self) -> None:
+        """A burst goes on: what was answered in it waits for a moment only, for the next message may take long."""
+        if self._link is not None:
+            for node in tuple(self.held):
+                self._link.soon(node)
+
+    def release(self) -> None:
+        """A burst is over: what was answered in it is to be on its way."""
+        while self.held:
+            with contextlib.suppress(KeyError):  # another actor's burst was over just now
+                self.flush(self.held.pop())
 
     def links(self) -> tuple[PeerInfo, ...]:
         """What has passed between this node and each other one."""
@@ -218,7 +233,11 @@ class Far:
                 if len(body) > MAX_BODY:
                     self._answer(node, number, Refused(TOO_LARGE, f"the answer: {_too_large(body)}"), cause, lane)
                     return
-                self._send(node, Letter(Kind.ANSWER, "", "", number, 0, tag, msgspec.Raw(body), context), lane)
+                actor = running.actor
+                hold = actor is not None and actor.in_burst
+                self._send(node, Letter(Kind.ANSWER, "", "", number, 0, tag, msgspec.Raw(body), context), lane, hold)
+                if hold:
+                    self.held.add(node)
                 return
         body = msgspec.msgpack.encode((value.code, value.detail))
         self._send(node, Letter(Kind.REFUSAL, "", "", number, 0, "", msgspec.Raw(body), context), lane)

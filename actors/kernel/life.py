@@ -119,6 +119,11 @@ class Life(pykka.ThreadingActor):
         """Whether it was abandoned."""
         return self._incarnation in self._cell.fenced
 
+    @property
+    def in_burst(self) -> bool:
+        """Whether it handles all that waits, one after the other, right now."""
+        return self._envelope is not None and self._cell.system.runtime.burst
+
     def speak(self) -> Cell:
         """Its cell, through which it speaks.
 
@@ -195,7 +200,8 @@ class Life(pykka.ThreadingActor):
         """
         cell, mine, accepts = self._cell, self._incarnation, self._accepts
         control, user, receive, clock = message.control, message.user, self.receive, cell.system.clock.now
-        burst, times = cell.system.runtime.burst, cell.times
+        burst, times, far = cell.system.runtime.burst, cell.times, cell.system.far
+        held = far.held
         then = clock()
         try:
             while cell.incarnation == mine:
@@ -211,6 +217,8 @@ class Life(pykka.ThreadingActor):
                     return
                 if envelope.incarnation and envelope.incarnation != mine:
                     continue  # a note of an incarnation that is gone
+                if held:
+                    far.go_on()
                 body = envelope.body
                 if accepts is not None and type(body) not in accepts and not self.takes(type(body)):
                     cell.not_understood(envelope)
@@ -244,6 +252,8 @@ class Life(pykka.ThreadingActor):
         finally:
             self._envelope = None
             cell.busy_since = None
+            if held:
+                far.release()
 
     def _crashed_on(self, envelope: Envelope, error: BaseException) -> NoReturn:
         """The message that crashed us is dropped, and whoever asked it is told."""

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from tests.bench.table import Row
 
+_PARTS = ("__init__", "__main__", "table", "kit", "proxies", "caller")
 BENCHES = sorted(
     path.stem
     for path in Path(__file__).parent.glob("*.py")
-    if path.stem not in ("__init__", "__main__", "table", "kit") and not path.stem.startswith("test_")
+    if path.stem not in _PARTS and not path.stem.startswith("test_")
 )
 
 

@@ -29,8 +29,8 @@ from tucano.actors.kernel import Child
 
 ROUNDS = 5
 MESSAGES = 100_000
-MIB = 256
-"""Of the artifact that moves while control asks are measured; one of 1 GB takes this machine's disk too long."""
+MIB = 1024
+"""Of the artifact that moves while control asks are measured."""
 
 TARGETS = {
     "in flight": {"raw pyzmq": 1.0, "RPyC": 5.0, "xoscar": 12.0, "gRPC": 12.0},
@@ -70,6 +70,7 @@ def run(rounds: int = ROUNDS, messages: int = MESSAGES, mib: int = MIB, names: S
             )
             rows += _rows(what, found)
         rows += _stock(rounds, messages)
+        rows += _curve(rounds, messages)
         ours = contenders["ours"].client
         assert isinstance(ours, Ours)
         rows += _lanes(ours, mib, rounds)
@@ -150,6 +151,28 @@ def _latencies(ask: Callable[[], object], count: int) -> list[float]:
         ask()
         took.append(time.perf_counter() - started)
     return took
+
+
+def _curve(rounds: int, messages: int) -> list[Row]:
+    """What encryption costs."""
+    with contextlib.ExitStack() as stack:
+        contenders = {name: Contender(name) for name in ("1 KiB", "1 KiB, CURVE")}
+        for contender in contenders.values():
+            stack.callback(contender.close)
+        rows = []
+        for what in ("in flight", "tells"):
+            measure, share = _MEASURES[what]
+            found = turn_by_turn(
+                {
+                    name: partial(measure, contender, max(200, int(messages * share * 0.5)))
+                    for name, contender in contenders.items()
+                },
+                rounds,
+            )
+            name, unit = _NAMES[what]
+            plain, secured = (found[name][0] for name in contenders)
+            rows.append(Row(f"{name}, 1 KiB by CURVE", secured, "in the clear", plain, 0.8, "higher", unit))
+    return rows
 
 
 def _stock(rounds: int, messages: int) -> list[Row]:

@@ -14,6 +14,7 @@ from tests.transport.box import CLUSTER, Box, tell
 from tucano.transport import wire
 from tucano.transport.link import BULK, CONTROL, LANES, METRICS, QUEUE, QUEUE_BYTES, Kind, Lane, Letter
 from tucano.transport.link_base import LinkBase
+from tucano.transport.outgoing import HELD
 
 NOBODY = "tcp://127.0.0.1:1"
 
@@ -73,6 +74,33 @@ def test_who_was_connected_to_can_answer(pair: Pair) -> None:
     assert b.send("a", tell("back"))
     eventually(lambda: box_a.got)
     assert box_a.got == [("b", tell("back"))]
+
+
+def test_what_is_held_and_not_flushed_leaves_soon(open_harness: Open) -> None:
+    harness = open_harness(0.01)  # no beat takes it along
+    (a, _), (b, box_b) = harness.link("a"), harness.link("b")
+    a.connect("b", b.address)
+    eventually(lambda: a.connected("b"))
+    for number in range(3):
+        assert a.send("b", tell(str(number)), hold=True)
+    a.soon("b")
+    eventually(lambda: box_b.tags() == ["0", "1", "2"])
+    for _ in range(100):
+        a.soon("b")
+        a.soon("nobody")
+    assert a.send("b", tell("much"), hold=True)
+    a.flush("b")
+    eventually(lambda: box_b.tags() == ["0", "1", "2", "much"])
+
+
+def test_of_what_is_held_no_more_gathers_than_is_bounded(open_harness: Open) -> None:
+    harness = open_harness(0.01)
+    (a, _), (b, box_b) = harness.link("a"), harness.link("b")
+    a.connect("b", b.address)
+    eventually(lambda: a.connected("b"))
+    for number in range(HELD):
+        assert a.send("b", tell(str(number)), hold=True)
+    eventually(lambda: len(box_b.got) == HELD)
 
 
 def test_a_peer_comes_up_once(pair: Pair) -> None:

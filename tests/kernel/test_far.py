@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
 import pytest
 
-from tests.contract.kit import PATIENCE, Total, parts
+from tests.contract.kit import PATIENCE, Do, Total, info, parts
 from tests.contract.world import RealWorld
 from tests.helpers import eventually
 from tucano.actors.kernel import Actor, Child, Message, Refused, System
@@ -46,6 +48,20 @@ def test_what_a_node_may_not_say_is_refused_counted_and_an_event(real: RealWorld
     assert all(why in detail for detail in told)
     assert told[1].endswith("(2 times)")
     assert there.watches.count() == 0
+
+
+def test_an_answer_does_not_wait_for_the_message_after_it(real: RealWorld) -> None:
+    here, there = real.pair([], parts("a"))
+    real.block(there.ref("a"))
+    first = here.ref("there/a").ask(Total(), timeout=PATIENCE, block=False)
+    eventually(lambda: info(there, "a").depth == 1, "it waits")
+    answered = threading.Event()
+    there.ref("a").tell(Do(lambda _: answered.wait(PATIENCE)))
+    real.unblock()
+    try:
+        assert first.get() == 0
+    finally:
+        answered.set()
 
 
 class Large(Message, frozen=True):

@@ -20,7 +20,7 @@ THREADS = 8
 NAMES = ("ours", "raw pyzmq", "RPyC", "Pyro5", "xoscar", "gRPC")
 _MODULES = {
     "ours": "ours", "raw pyzmq": "yardstick", "RPyC": "rpyc_peer", "Pyro5": "pyro_peer", "xoscar": "xoscar_peer",
-    "gRPC": "grpc_peer",
+    "gRPC": "grpc_peer", "1 KiB": "ours_1k", "1 KiB, CURVE": "ours_curve",
 }  # fmt: skip
 
 

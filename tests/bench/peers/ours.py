@@ -13,6 +13,7 @@ from tucano.actors.kernel import Actor, Child, Message, Ref, System
 from tucano.actors.messages.gateway import ReadArtifact
 from tucano.actors.messages.node import Snapshot
 from tucano.actors.node import Node
+from tucano.transport.security import Ring
 from tucano.transport.zmq_link import ZmqLink
 
 CLUSTER = "beefbeefbeefbeef"
@@ -51,21 +52,22 @@ class Shelf(Actor):
             return file.read(message.limit)
 
 
-def serve() -> None:
-    """Be a node with a counter and a shelf."""
-    link = ZmqLink("server", CLUSTER)
+def serve(ring: Ring | None = None, credentials: str = "") -> None:
+    """Be a node with a counter and a shelf; with `credentials` for the client behind its address."""
+    link = ZmqLink("server", CLUSTER, ring=ring)
     system = System("server", link=link)
     system.run([Child("counter", Counter, mailbox=2_000_000), Child("shelf", Shelf), Child("node", Node)])
-    ready(link.address)
+    ready(f"{link.address} {credentials}".strip())
     sys.stdin.read()
     system.stop()
 
 
 class Ours:
-    """A node beside the server's."""
+    """A node beside the server's, which says the same again and again."""
 
-    def __init__(self, address: str) -> None:
-        self.link = ZmqLink("client", CLUSTER)
+    def __init__(self, address: str, say: Say = SAY, ring: Ring | None = None) -> None:
+        self._say = say
+        self.link = ZmqLink("client", CLUSTER, ring=ring)
         self.system = System("client", link=self.link)
         self.system.run([])
         self.link.connect("server", address)
@@ -74,22 +76,22 @@ class Ours:
         self.ask()
 
     def ask(self) -> Any:
-        return self.counter.ask(SAY, timeout=TIMEOUT)
+        return self.counter.ask(self._say, timeout=TIMEOUT)
 
     def in_flight(self, count: int) -> None:
-        ask = self.counter.ask
-        open_asks: deque[Any] = deque(ask(SAY, timeout=TIMEOUT, block=False) for _ in range(IN_FLIGHT))
+        ask, say = self.counter.ask, self._say
+        open_asks: deque[Any] = deque(ask(say, timeout=TIMEOUT, block=False) for _ in range(IN_FLIGHT))
         for number in range(count):
             open_asks.popleft().get()
             if number < count - IN_FLIGHT:
-                open_asks.append(ask(SAY, timeout=TIMEOUT, block=False))
+                open_asks.append(ask(say, timeout=TIMEOUT, block=False))
 
     def tell(self, count: int) -> None:
         before = self.ask()
-        tell = self.counter.tell
+        tell, say = self.counter.tell, self._say
         for _ in range(count):
-            if not tell(SAY):
-                eventually(lambda: tell(SAY), "room in the queue")
+            if not tell(say):
+                eventually(lambda: tell(say), "room in the queue")
         assert self.ask() == before + count + 1
 
     def per_thread(self) -> Any:
