@@ -144,6 +144,7 @@ class Balancer(Actor):
                 if not self._registered:
                     self.after(RETRY, WatchDue())
             case discovery.Changed(previous, revision, entries):
+                self.insist(self._record.node)
                 if previous == self._revision:
                     self._revision = revision
                     self._take(entries)

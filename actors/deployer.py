@@ -87,10 +87,13 @@ class Deployer(Actor):
         """Handle one message."""
         match message:
             case Deploy() | Scale() | Restart() | Undeploy():
+                self.insist(self.ref.node)
                 self._command(message)
             case InstanceReported(instance):
+                self.insist(self.ref.node)
                 self._reported(instance)
             case InventoryReported(node, instances):
+                self.insist(self.ref.node)
                 self._inventory(node, instances)
             case Drained(ids):
                 for known in self._known(ids, "draining"):
@@ -103,6 +106,7 @@ class Deployer(Actor):
             case Loaded(result):
                 self._on_loaded(result)
             case discovery.Changed(entries=entries):
+                self.insist(self._record.node)
                 self._workers_changed(entries)
             case Down():
                 self._load()
@@ -209,6 +213,10 @@ class Deployer(Actor):
         if known is None:
             if self._loaded and report.state not in ("stopping", "stopped"):
                 self._tell_stop(report)  # it was removed while its worker was away
+            return
+        if known.node != report.node:  # two cannot have it: what is not as the record has it ends
+            self.suspect(f"{report.node} reports {report.id}, which is on {known.node}")
+            self._tell_stop(report)
             return
         now = reported(known, report)
         self._confirmed.add(report.id)

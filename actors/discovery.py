@@ -47,6 +47,7 @@ class Discovery(Actor):
         self._entries: dict[str, Entry] = {}
         self._revision = 0
         self._events: deque[Event] = deque(maxlen=KEEP_EVENTS)
+        self._last_event = 0
         self._watchers: dict[Ref, tuple[str, ...]] = {}
         self._told: dict[Ref, int] = {}
         self._followers: dict[Ref, None] = {}  # in the order in which they came
@@ -58,6 +59,7 @@ class Discovery(Actor):
         self._store = Store(self._path)
         self._entries = {entry.key: entry for entry in self._store.entries()}
         self._events.extend(self._store.events())
+        self._last_event = self._store.reserve()
         self._revision = max((entry.revision for entry in self._entries.values()), default=0)
 
     def on_stop(self) -> None:
@@ -75,17 +77,21 @@ class Discovery(Actor):
         """Handle one message."""
         match message:
             case Put():
+                self.insist(self.ref.node)
                 return self._put(message)
             case Delete(key):
+                self.insist(self.ref.node)
                 return self._delete(key)
             case Range(prefix):
                 return self._range((prefix,))
             case Watch(watcher, prefixes):
+                self.insist(watcher.node)
                 self._watchers[watcher] = prefixes
                 self._told[watcher] = self._revision
                 self.watch(watcher)
                 return self._range(prefixes)
             case Record(kind, subject, text):
+                self.insist(self.ref.node)
                 self._record(kind, subject, text)
             case Follow():
                 return self._follow(message)
@@ -160,8 +166,8 @@ class Discovery(Actor):
     def _record(self, kind: str, subject: str, text: str) -> None:
         if not self._late and not self._late_events:
             self.after(FLUSH, FlushDue())
-        seq = self._events[-1].seq + 1 if self._events else 1
-        event = Event(seq, self.wall(), kind, subject, text)
+        self._last_event += 1
+        event = Event(self._last_event, self.wall(), kind, subject, text)
         log.info("%s %s: %s", kind, subject, text)
         self._events.append(event)
         self._late_events.append(event)
@@ -170,9 +176,11 @@ class Discovery(Actor):
 
     def _follow(self, follow: Follow) -> Happened:
         if follow.watcher is not None:
+            self.insist(follow.watcher.node)
             self._followers[follow.watcher] = None
             self.watch(follow.watcher)
-        last = self._events[-1].seq if self._events else 0
-        since = follow.since if follow.since >= 0 else last + follow.since
-        events = [event for event in self._events if event.seq > since]
+        if follow.since < 0:
+            events = list(self._events)[follow.since :]
+        else:
+            events = [event for event in self._events if event.seq > follow.since]
         return Happened(tuple(events[-min(max(follow.limit, 1), KEEP_EVENTS) :]))

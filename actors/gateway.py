@@ -29,7 +29,7 @@ from tucano.actors.messages.gateway import (
 from tucano.actors.messages.model import Event
 from tucano.actors.pure import requests, views
 from tucano.actors.pure.mirror import Mirror
-from tucano.actors.pure.pending import Asker, Pending, all_good, the_one
+from tucano.actors.pure.pending import Asker, Pending, all_good, of_itself, the_one
 from tucano.transport.door import Client, Door
 from tucano.transport.security import Guest
 
@@ -124,9 +124,11 @@ class Gateway(Actor):
             case Loaded(result):
                 self._loaded(result)
             case discovery.Changed():
+                self.insist(self._record.node)
                 if not self._known.follow(message):
                     self.note(WatchDue())
             case discovery.Happened(events):
+                self.insist(self._record.node)
                 self._happened(events)
             case Followed(result):
                 if isinstance(result, discovery.Happened):  # if not, the record is down, and we shall be told
@@ -240,7 +242,7 @@ class Gateway(Actor):
             return
         number = self._pend(Pending(asker, len(names), all_good(shape)))
         for name in names:
-            self.pipe(self.address(f"{name}/{actor}"), message, ASK_ALL, functools.partial(Answered, number))
+            self.pipe(self.address(f"{name}/{actor}"), message, ASK_ALL, functools.partial(of_itself, name, number))
 
     def _pend(self, pending: Pending) -> int:
         number = next(self._numbers)

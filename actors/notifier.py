@@ -60,6 +60,7 @@ class Notifier(Actor):
         """Handle one message."""
         match message:
             case Notify(kind, subject, text):
+                self.insist(self.ref.node)
                 log.warning("%s %s: %s", kind, subject, text)
                 if self._sender is None:
                     return

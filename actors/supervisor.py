@@ -121,6 +121,7 @@ class Supervisor(Actor):
             case supervisor.ReadLog():
                 return self._read_log(message)
             case supervisor.RunnerReported(instance):
+                self.insist(self.ref.node)
                 self._reported(instance)
             case supervisor.RunnerStarted(identifier, result):
                 self._runner_started(identifier, result)

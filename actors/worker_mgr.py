@@ -8,7 +8,7 @@ import msgspec
 
 from tucano.actors.kernel import Actor, Down, Refused
 from tucano.actors.messages import deployer, discovery, notifier
-from tucano.actors.messages.model import Worker
+from tucano.actors.messages.model import Instance, Worker
 from tucano.actors.messages.supervisor import Inventory
 from tucano.actors.messages.worker_mgr import (
     AllMetrics,
@@ -68,17 +68,21 @@ class WorkerMgr(Actor):
     def receive(self, message: _Inbox) -> object:
         """Handle one message."""
         match message:
-            case Hello():
+            case Hello(node):
+                self.insist(node)
                 self._hello(message)
             case Metrics(node):
+                self.insist(node)
                 self._metrics[node] = message
                 self._heard(node)
             case InstanceChanged(instance):
+                self.insist(instance.node)
                 self._heard(instance.node)
                 self._deployer.tell(deployer.InstanceReported(instance))
             case Inventory(node, instances):
+                self.insist(node)
                 self._heard(node)
-                self._deployer.tell(deployer.InventoryReported(node, instances))
+                self._deployer.tell(deployer.InventoryReported(node, _on(node, instances)))
             case Loaded(result):
                 self._loaded(result)
             case LoadDue():
@@ -125,7 +129,7 @@ class WorkerMgr(Actor):
             adopted = f", {len(hello.instances)} instances running" if hello.instances else ""
             self._event(f"{hello.role}_joined", hello.node, f"process {hello.pid}{adopted}")
         if hello.role == "worker":
-            self._deployer.tell(deployer.InventoryReported(hello.node, hello.instances))
+            self._deployer.tell(deployer.InventoryReported(hello.node, _on(hello.node, hello.instances)))
 
     def _heard(self, node: str) -> None:
         """A word of a node that was silent, or that we have not heard before: it is there."""
@@ -168,3 +172,8 @@ class WorkerMgr(Actor):
 
     def _event(self, kind: str, subject: str, text: str) -> None:
         self._record.tell(discovery.Record(kind, subject, text))
+
+
+def _on(node: str, instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
+    """A worker's word on instances is on its own, whatever it says of where they are."""
+    return tuple(i if i.node == node else msgspec.structs.replace(i, node=node) for i in instances)

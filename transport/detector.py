@@ -19,6 +19,12 @@ from __future__ import annotations
 import math
 from collections import deque
 
+FLOOR = 2.0
+"""Seconds of silence that are always borne."""
+
+CEILING = 10.0
+"""Seconds of silence that are never borne."""
+
 
 class Detector:
     """Watches the beats of one node.
@@ -39,8 +45,8 @@ class Detector:
 
     def __init__(
         self,
-        floor: float = 2.0,
-        ceiling: float = 10.0,
+        floor: float = FLOOR,
+        ceiling: float = CEILING,
         factor: float = 3.0,
         deviations: float = 5.6,
         window: int = 64,

@@ -30,6 +30,9 @@ MAX_FRAME = 16 * 1024 * 1024
 MAX_LETTERS = 4096
 """Letters in one frame, at most."""
 
+MAX_IDENTITY = 255
+"""Bytes of a routing id, at most: what ZeroMQ allows."""
+
 _PROTOCOL = b"tucano1"
 _HEAD = 160  # bytes of a letter beside its body: an estimate, which need not be right to bound a frame
 _BY_NAME = {lane.encode(): lane for lane in LANES if lane != CONTROL}
@@ -91,7 +94,7 @@ def read_routing_id(raw: bytes) -> tuple[Peer, Lane]:
     except (ValueError, KeyError) as error:
         raise BadFrame(f"not a routing id of this protocol: {raw[:80]!r}") from error
     sane = (
-        len(raw) <= 255
+        len(raw) <= MAX_IDENTITY
         and protocol == _PROTOCOL
         and _CLUSTER.match(peer.cluster)
         and NODE.match(peer.node)

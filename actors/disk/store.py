@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,8 +12,14 @@ import msgspec
 from tucano.actors.messages.discovery import Entry
 from tucano.actors.messages.model import Event
 
+log = logging.getLogger(__name__)
+
 KEEP_EVENTS = 10_000
 """Events kept; older ones are forgotten."""
+
+GAP = 1000
+"""Numbers of events that each start passes over: more than a crash can lose that were told already but not yet written,
+so that no number is given twice and a follower knows by it what it has seen."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, revision INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
@@ -56,6 +63,18 @@ class Store:
         rows = self._database.execute("SELECT value FROM event ORDER BY seq").fetchall()
         return [msgspec.msgpack.decode(value, type=Event) for (value,) in rows]
 
+    def reserve(self) -> int:
+        """A number that no event has, nor any later one, although a crash may have lost events that were told."""
+        (last,) = self._database.execute("SELECT ifnull(max(seq), 0) FROM event").fetchone()
+        (reserved,) = self._database.execute("PRAGMA user_version").fetchone()
+        start = max(int(last), int(reserved))
+        try:
+            self._database.execute(f"PRAGMA user_version = {start + GAP}")
+        except sqlite3.Error as error:  # a full disk is no reason not to start; then it is a gap, too
+            log.error("the record %s cannot be written: %s; look at its disk", self._path, error)
+            start += GAP
+        return start
+
     def commit(self, entries: Iterable[Entry], deleted: Iterable[str] = (), events: Iterable[Event] = ()) -> None:
         """Write all of it or nothing; it is on the disk when this returns.
 
@@ -70,14 +89,11 @@ class Store:
                 ((entry.key, entry.revision, msgspec.msgpack.encode(entry)) for entry in entries),
             )
             self._database.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key in deleted))
-            last = 0
-            for event in events:
-                last = event.seq
-                self._database.execute(
-                    "INSERT OR REPLACE INTO event VALUES (?, ?)", (event.seq, msgspec.msgpack.encode(event))
-                )
-            if last:
-                self._database.execute("DELETE FROM event WHERE seq <= ?", (last - KEEP_EVENTS,))
+            rows = [(event.seq, msgspec.msgpack.encode(event)) for event in events]
+            self._database.executemany("INSERT OR REPLACE INTO event VALUES (?, ?)", rows)
+            if rows:
+                oldest = "(SELECT seq FROM event ORDER BY seq DESC LIMIT 1 OFFSET ?)"
+                self._database.execute(f"DELETE FROM event WHERE seq <= {oldest}", (KEEP_EVENTS,))
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             if self._database.in_transaction:

@@ -8,11 +8,13 @@ from typing import Any
 
 from tucano.actors.kernel.clock import seconds
 from tucano.actors.kernel.down import Down
+from tucano.actors.kernel.errors import FORBIDDEN, Refused
 from tucano.actors.kernel.events import Lifecycle
 from tucano.actors.kernel.life import Life
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
 from tucano.actors.kernel.timers import Timer
+from tucano.actors.kernel.trace import name_of
 
 
 class Actor(Life):
@@ -53,6 +55,29 @@ class Actor(Life):
     def sender(self) -> str:
         """Address of who sent the message being handled; empty if it came from outside all actors."""
         return "" if self._envelope is None else self._envelope.sender
+
+    @property
+    def origin(self) -> str:
+        """Name of the node that said the message being handled, as its connection proves; the own one for the rest."""
+        return (self._envelope is not None and self._envelope.node) or self._cell.system.node
+
+    def insist(self, node: str) -> None:
+        """See that no other node says the message being handled in the name of `node`.
+
+        This node's own actors may: they pass on what has been checked, and what the record knows.
+
+        Raises:
+            Refused: `forbidden`: another node does. It is counted, and an event.
+
+        """
+        if self.origin not in (node, self._cell.system.node):
+            why = f"{self.origin} says in the name of {node[:80]!r}: {name_of(self._envelope and self._envelope.body)}"
+            self.suspect(why)
+            raise Refused(FORBIDDEN, why)
+
+    def suspect(self, why: str) -> None:
+        """Count something that was said and is not believed, and make it an event."""
+        self._cell.system.channel.happened_again("message_refused", self._cell.name, why)
 
     def after(self, delay: float, note: Any) -> Timer:
         """Put `note` into the own mailbox in `delay` seconds, unless this incarnation has ended by then.

@@ -23,6 +23,8 @@ TOO_LARGE: Final = "too_large"
 """The message or the answer has more bytes than may travel."""
 NOT_UNDERSTOOD: Final = "not_understood"
 """The actor does not take messages of that type, or its fields are wrong."""
+FORBIDDEN: Final = "forbidden"
+"""It was said by another node than the one in whose name."""
 TIMEOUT: Final = "timeout"
 """No answer within the time that the asker gave."""
 

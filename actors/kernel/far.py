@@ -29,6 +29,9 @@ log = logging.getLogger("tucano.kernel")
 MAX_BODY = MAX_FRAME - 64 * 1024
 """Bytes of one message, at most; the rest of a frame is for its letter's other fields."""
 
+_SIGNED = frozenset((Kind.WATCH, Kind.UNWATCH, Kind.DOWN))
+"""Letters that mean nothing without an actor's address; who tells, asks or stops may be outside all actors."""
+
 SWEEP = 1024
 """Asks that may be pending before those whose time is over are looked for."""
 
@@ -159,7 +162,7 @@ class Far:
         own = f"{node}/"
         for letter in batch:
             try:
-                if letter.sender and not letter.sender.startswith(own):
+                if not letter.sender.startswith(own) and (letter.sender or letter.kind in _SIGNED):
                     raise Refused(NOT_UNDERSTOOD, f"it says to be from {letter.sender[:80]!r}")
                 self._letter(node, letter, lane)
             except msgspec.DecodeError as error:
@@ -195,13 +198,13 @@ class Far:
         match letter.kind:  # plain numbers for what is frequent: to look up a member of an enum takes a while
             case 1:  # Kind.TELL
                 body = self._codec.decode(letter.tag, letter.body)
-                system.deliver(letter.to, Envelope(body, None, letter.sender, context))
+                system.deliver(letter.to, Envelope(body, None, letter.sender, context, 0, node))
             case 3:  # Kind.ANSWER
                 self._settle(letter.id, self._codec.decode(letter.tag, letter.body), context)
             case 2:  # Kind.ASK
                 body = self._codec.decode(letter.tag, letter.body)
                 asker = Reply(lambda value: self._answer(node, letter.id, value, context, lane))
-                system.deliver(letter.to, Envelope(body, asker, letter.sender, context))
+                system.deliver(letter.to, Envelope(body, asker, letter.sender, context, 0, node))
             case Kind.REFUSAL:
                 code, detail = msgspec.msgpack.decode(letter.body, type=tuple[str, str])
                 self._settle(letter.id, refusal(code, detail), context)

@@ -23,6 +23,7 @@ class Envelope(msgspec.Struct):
         sender: address of who said it, empty from outside.
         trace: the conversation to which it belongs, see `trace.Context`; empty if none.
         incarnation: set on an actor's notes to itself: another incarnation of it drops them.
+        node: the other node that it came from, as the link has proven; empty from this one.
 
     """
 
@@ -31,6 +32,7 @@ class Envelope(msgspec.Struct):
     sender: str = ""
     trace: str = ""
     incarnation: int = 0
+    node: str = ""
 
 
 class Bell(Protocol):

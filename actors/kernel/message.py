@@ -24,6 +24,7 @@ class Message(msgspec.Struct, frozen=True):
     """
 
     VERSION: ClassVar[int] = 1
+    TRAVELS: ClassVar[bool] = True
     LANE: ClassVar[Lane] = CONTROL
     TAG: ClassVar[str] = ""
 
@@ -32,7 +33,14 @@ class Message(msgspec.Struct, frozen=True):
         ours = cls.__module__.startswith("tucano.actors.")
         module = cls.__module__.rpartition(".")[2] if ours else cls.__module__
         cls.TAG = f"{module}.{cls.__qualname__}/{cls.VERSION}"
-        _TYPES[cls.TAG] = cls
+        if cls.TRAVELS:
+            _TYPES[cls.TAG] = cls
+
+
+class Note(Message, frozen=True):
+    """Base of what an actor says to itself only: from another node it is as unknown as any tag that does not exist."""
+
+    TRAVELS = False
 
 
 class Codec:
@@ -64,9 +72,19 @@ class Codec:
         if decoder is None:
             kind = _TYPES.get(tag)
             if kind is None:
-                raise Refused(NOT_UNDERSTOOD, f"no message is called {tag[:80]!r} here; are both nodes of one version?")
+                raise Refused(NOT_UNDERSTOOD, _unknown(tag))
             decoder = self._decoders[tag] = msgspec.msgpack.Decoder(kind, dec_hook=self._from_wire)
         try:
             return decoder.decode(body)
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
             raise Refused(NOT_UNDERSTOOD, f"{tag or 'a plain value'} is malformed: {error}") from error
+
+
+def _unknown(tag: str) -> str:
+    """What to say of a tag that is not known here."""
+    name, _, said = tag[:80].rpartition("/")
+    known = [kind.VERSION for kind in _TYPES.values() if kind.TAG.rpartition("/")[0] == name]
+    if not known or not said.isdecimal():
+        return f"no message is called {tag[:80]!r} here; are both nodes of one version?"
+    late = "this node" if int(said) > max(known) else "the other node"
+    return f"{name}/{said} is not understood here, where one knows version {max(known)} of it: upgrade {late}"

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from tucano.actors.kernel.message import Message
+from tucano.actors.kernel.message import Message, Note
 
 SpanKind = Literal["tell", "ask", "answer", "refusal", "note", "timer"]
 
@@ -49,7 +49,7 @@ class Span(Message, frozen=True):
     outcome: str = ""
 
 
-class Start(Message, frozen=True):
+class Start(Note, frozen=True):
     """What `on_start` handles, as a conversation shows it."""
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tucano.actors.kernel import Message, Ref
+from tucano.actors.kernel import Message, Note, Ref
 from tucano.actors.messages.model import Event, Instance, Service, Worker
+
+MOST = 1000
+"""Events in one answer, the latest, where nothing else is said."""
 
 
 class Put(Message, frozen=True):
@@ -93,7 +96,7 @@ class Follow(Message, frozen=True):
 
     since: int
     watcher: Ref | None = None
-    limit: int = 1000
+    limit: int = MOST
 
 
 class Happened(Message, frozen=True):
@@ -102,5 +105,5 @@ class Happened(Message, frozen=True):
     events: tuple[Event, ...]
 
 
-class FlushDue(Message, frozen=True):
+class FlushDue(Note, frozen=True):
     """Note to self: write what may be written late."""

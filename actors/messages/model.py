@@ -1,4 +1,8 @@
-"""The nouns of a cluster: values that messages carry and that the record keeps."""
+"""The nouns of a cluster: values that messages carry and that the record keeps.
+
+None forbids unknown fields: a newer node's may have more, which an older one ignores. What a person or a client says is
+checked for keys that nobody knows where it comes in (`tucano.spec`, `operations.parse`).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ TraceId = Annotated[str, msgspec.Meta(pattern=TRACE_PATTERN)]
 Script = Annotated[str, msgspec.Meta(max_length=65_536)]
 
 
-class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Build(msgspec.Struct, frozen=True):
     """How a service is made runnable: a shell script, run once in a clean copy of the uploaded directory.
 
     Attributes:
@@ -36,7 +40,7 @@ class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: Seconds = 600.0
 
 
-class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Run(msgspec.Struct, frozen=True):
     """How one instance is started and stopped.
 
     Attributes:
@@ -51,7 +55,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     grace: Seconds = 10.0
 
 
-class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Health(msgspec.Struct, frozen=True):
     """When an instance may have users.
 
     Attributes:
@@ -68,7 +72,7 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline: Seconds = 60.0
 
 
-class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Spec(msgspec.Struct, frozen=True):
     """A service as its owner describes it in `tucano.toml`."""
 
     name: Name
@@ -197,7 +201,7 @@ class Event(msgspec.Struct, frozen=True):
     """Something that happened, for people.
 
     Attributes:
-        seq: counts up by one in the record; 0 before it is recorded.
+        seq: counts up in the record, not always by one: no number is given twice; 0 before it is recorded.
         at: seconds since the epoch.
         kind: `instance_ready`, `worker_lost`, ...; past tense.
         subject: whom it concerns: a service, an instance or a node.

@@ -29,6 +29,11 @@ MAX_ARTIFACT = 256 * 1024 * 1024
 CHUNK = 512 * 1024
 """Bytes of one upload, at most."""
 
+LOG = 64 * 1024
+"""Bytes of a piece of a log, where nothing else is said."""
+
+MAX_LOG = 1024 * 1024
+"""Bytes of such a piece, at most."""
 
 ADMINS: frozenset[Role] = frozenset(("admin",))
 READERS: frozenset[Role] = frozenset(("admin", "reader"))
@@ -141,8 +146,8 @@ class Logs(Operation, frozen=True, forbid_unknown_fields=True):
     ROLES = READERS
 
     id: str
-    offset: int = -65_536
-    limit: Annotated[int, msgspec.Meta(gt=0, le=1 << 20)] = 65_536
+    offset: int = -LOG
+    limit: Annotated[int, msgspec.Meta(gt=0, le=MAX_LOG)] = LOG
     build: bool = False
 
 
@@ -231,9 +236,23 @@ def parse(op: str, args: dict[str, Any]) -> Operation:
     if kind is None:
         raise BadRequest("unknown_op", f"no operation is called {op!r}; there are: {', '.join(sorted(OPERATIONS))}")
     try:
-        return msgspec.convert(args, kind)
+        operation = msgspec.convert(args, kind)
     except msgspec.ValidationError as error:
         text = re.sub(r"^Expected (.*) - at `\$\.(.+)`\Z", r"`\2` is to be \1", str(error), flags=re.DOTALL)
         for pattern, words in _IN_WORDS.items():
             text = text.replace(f"`str` matching regex {pattern!r}", words)
         raise BadRequest("bad_request", f"{op}: {text}") from error
+    if key := unknown(args, msgspec.to_builtins(operation, builtin_types=(bytes,))):
+        raise BadRequest("bad_request", f"{op}: `{key}` is not known here: leave it out, or upgrade the cluster")
+    return operation
+
+
+def unknown(given: object, understood: object) -> str:
+    """The first key, with those that lead to it, that was given and not understood; empty if there is none."""
+    if isinstance(given, dict) and isinstance(understood, dict):
+        for key, value in given.items():
+            if key not in understood:
+                return str(key)[:80]
+            if found := unknown(value, understood[key]):
+                return f"{key}.{found}"
+    return ""

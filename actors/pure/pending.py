@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tucano.actors.kernel import Refused
+from tucano.actors.messages.gateway import Answered
 
 
 class Asker(NamedTuple):
@@ -56,3 +57,10 @@ def the_one(shape: Callable[[Any], Any]) -> Callable[[list[Any]], Any]:
 def all_good(shape: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:
     """The finish of a question to several: what those say who answered; a node that is just away is left out."""
     return lambda answers: shape([answer for answer in answers if not isinstance(answer, Refused)])
+
+
+def of_itself(node: str, pending: int, answer: Any) -> Answered:
+    """Take an answer of a node's for a request that waits; what it says of itself is not to be in another's name."""
+    if getattr(answer, "node", node) != node:
+        answer = Refused("forbidden", f"{node} answered in the name of another node")
+    return Answered(pending, answer)

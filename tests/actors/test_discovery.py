@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,20 @@ def test_events_are_numbered_kept_and_followed(node: Start, tmp_path: Path) -> N
     here.stop(5)
     again = node(record(tmp_path)).ref("discovery").ask(Follow(3), timeout=5)
     assert [event.text for event in again.events] == ["3", "4", "new"]
+
+
+def test_no_number_of_an_event_is_given_twice_though_a_crash_lost_events(node: Start, tmp_path: Path) -> None:
+    given = []
+    for text in ("kept", "told, and lost", "told, and lost", "new"):
+        here = node(record(tmp_path))
+        here.ref("discovery").tell(Record("kind", "who", text))
+        given.append(here.ref("discovery").ask(Follow(-1), timeout=5).events[0].seq)
+        found = here.ref("discovery").ask(Follow(given[-1] - 1), timeout=5).events
+        assert [event.text for event in found] == [text]
+        here.stop(5)
+        with closing(sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None)) as database:
+            database.execute("DELETE FROM event WHERE seq > 1")
+    assert given == sorted(set(given))
 
 
 def test_an_acknowledged_service_survives_kill_minus_9(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgpack
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tucano.actors.kernel import Refused
-from tucano.actors.messages.operations import Operation, Ping, Trace
+from tucano.actors.messages.operations import Deploy, Operation, Ping, Trace
 from tucano.actors.messages.supervisor import LogChunk
 from tucano.actors.pure import requests
 from tucano.actors.pure.pending import Asker, Pending, all_good, the_one
@@ -27,6 +28,27 @@ def test_an_id_of_no_conversation_is_refused_at_the_door_in_words() -> None:
         assert isinstance(refused, Refused)
         assert (number, refused.code) == (3, "bad_request")
         assert "16 lower-case hexadecimal digits" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("spec", "key"),
+    [
+        ({"name": "a", "run": {"script": "x", "shell": "zsh"}}, "spec.run.shell"),
+        ({"name": "a", "run": {"script": "x"}, "secret": {}}, "spec.secret"),
+    ],
+)
+def test_a_key_of_a_spec_that_nobody_knows_is_refused_by_its_name(spec: dict[str, Any], key: str) -> None:
+    _, refused = requests.read(frame(op="deploy", args={"spec": spec, "artifact": "a" * 64, "size": 1}))
+    assert isinstance(refused, Refused)
+    assert refused.code == "bad_request"
+    assert f"`{key}` is not known here" in str(refused)
+
+
+def test_the_variables_of_a_spec_are_its_owners_and_all_are_known() -> None:
+    spec = {"name": "a", "run": {"script": "x", "env": {"ANY": "thing"}}}
+    _, wanted = requests.read(frame(op="deploy", args={"spec": spec, "artifact": "a" * 64, "size": 1}))
+    assert isinstance(wanted, Deploy)
+    assert wanted.spec.run.env == {"ANY": "thing"}
 
 
 @given(st.one_of(st.binary(max_size=200), st.builds(msgpack.packb, st.dictionaries(st.text(), st.integers(-9, 9)))))

@@ -37,7 +37,10 @@ class Teller(Actor):
     """Answers a word with what it stands for, which may not be able to travel; "who" with who asks."""
 
     def receive(self, message: Any) -> Any:
-        return self.sender if message == "who" else ANSWERS.get(message, message)
+        if message in ("mine", "not mine"):
+            self.insist("here" if message == "mine" else "nobody")
+        said = {"who": self.sender, "where": self.origin}
+        return said.get(message, ANSWERS.get(message, message))
 
 
 def code(ask: Callable[[], Any]) -> str:
@@ -54,6 +57,16 @@ def test_tell_and_ask_cross_nodes(world: World) -> None:
     assert there.ref("a").ask(Total(), timeout=PATIENCE) == 2
     assert here.ref("there/a").is_alive()
     assert not here.ref("nowhere/a").is_alive()
+
+
+def test_an_actor_knows_which_node_it_is_told_by_and_who_may_speak_for_whom(world: World) -> None:
+    here, there = world.pair([Child("a", Teller)], [Child("a", Teller)])
+    assert here.ref("there/a").ask("where", timeout=PATIENCE) == "here"
+    assert there.ref("a").ask("where", timeout=PATIENCE) == "there"
+    assert here.ref("there/a").ask("mine", timeout=PATIENCE) == "mine"
+    assert there.ref("a").ask("mine", timeout=PATIENCE) == "mine", "its own node passes on what it has checked"
+    assert code(lambda: there.ref("here/a").ask("not mine", timeout=PATIENCE)) == "forbidden"
+    assert [event.who for event in here.events() if event.what == "message_refused"] == ["a"]
 
 
 def test_messages_of_one_sender_are_handled_in_order_far_too(world: World) -> None:

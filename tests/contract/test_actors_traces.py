@@ -189,7 +189,7 @@ def test_a_conversation_crosses_nodes_and_each_knows_its_part(world: World) -> N
     with here.trace() as trace:
         here.ref("there/c").tell(Add(1))
         assert here.ref("a").ask(Introduce(here.ref("there/c")), timeout=PATIENCE) == 6
-    world.until(lambda: len(handled(here, trace)) == 2)
+    world.until(lambda: len(handled(here, trace)) == len(handled(there, trace)) == 2)
     whole = [*sent(here, trace), *sent(there, trace)]
     root = whole[0].parent
     assert outline(whole, root) == [

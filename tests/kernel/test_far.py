@@ -11,6 +11,7 @@ from tests.contract.kit import PATIENCE, Do, Total, info, parts
 from tests.contract.world import RealWorld
 from tests.helpers import eventually
 from tucano.actors.kernel import Actor, Child, Message, Refused, System
+from tucano.actors.messages import deployer  # noqa: F401 - so that its tags are known
 from tucano.transport.link import BULK, CONTROL, METRICS, Kind, Letter
 
 
@@ -22,6 +23,31 @@ def test_malformed_letters_harm_nobody(real: RealWorld) -> None:
                 tag = "kernel.Nonsense/9" if body == b"\x01" else ""
                 there.far.letters("here", [Letter(kind, "a", sender, 999_999, 0, tag, msgspec.Raw(body))])
     assert here.ref("there/a").ask(Total(), timeout=PATIENCE) == 0
+
+
+@pytest.mark.parametrize(
+    ("letter", "why"),
+    [
+        (Letter(Kind.TELL, "a", "other/a"), "says to be from 'other/a'"),
+        (Letter(Kind.TELL, "a", "hereafter/a"), "says to be from 'hereafter/a'"),
+        (Letter(Kind.WATCH, "a"), "says to be from ''"),
+        (Letter(Kind.WATCH, "a", "other/a"), "says to be from 'other/a'"),
+        (Letter(Kind.UNWATCH, "a"), "says to be from ''"),
+        (Letter(Kind.DOWN, "a"), "says to be from ''"),
+        (Letter(Kind.TELL, "a", "here/w", tag="kit.Add/2"), "no message is called 'kit.Add/2'"),
+        (Letter(Kind.TELL, "a", "here/w", tag="deployer.Scale/2"), "upgrade this node"),
+        (Letter(11, "a", "here/w"), "letters of kind 11 are not known"),
+    ],
+)
+def test_what_a_node_may_not_say_is_refused_counted_and_an_event(real: RealWorld, letter: Letter, why: str) -> None:
+    _, there = real.pair([], parts("a"))
+    for _ in range(2):
+        there.far.letters("here", [letter])
+    told = [event.detail for event in there.events() if event.what == "message_refused"]
+    assert len(told) == 2
+    assert all(why in detail for detail in told)
+    assert told[1].endswith("(2 times)")
+    assert there.watches.count() == 0
 
 
 def test_an_answer_does_not_wait_for_the_message_after_it(real: RealWorld) -> None:
