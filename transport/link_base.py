@@ -20,6 +20,8 @@ log = logging.getLogger("tucano.transport")
 
 _NOTICES = 16  # to those whose name is taken, under way at once
 _NOTICE = 8  # beats that such a notice may take
+_TOLD = 1000  # nodes that are believed when they say that our name is taken; anyone can say so
+_TEXT = 500  # characters of what they say
 
 
 class LinkBase(ABC):
@@ -139,6 +141,7 @@ class LinkBase(ABC):
         except BadFrame as error:
             self._refuse(error)
         except Exception:  # a receiver's bug must not make the node deaf
+            self.refused += 1
             log.exception("a frame could not be delivered")
 
     def _refuse(self, why: object) -> None:
@@ -212,9 +215,10 @@ class LinkBase(ABC):
         notice[0].flush()
 
     def _hear_taken(self, node: str, why: str) -> None:
-        if not why or node in self._told:
+        if not why or node in self._told or len(self._told) >= _TOLD:
             return
         self._told.add(node)
+        why = why[:_TEXT]
         log.error("%s does not hear us: %s", node, why)
         assert self._receiver is not None
         self._receiver.name_taken(node, why)

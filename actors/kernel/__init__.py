@@ -7,7 +7,7 @@ from tucano.actors.kernel.down import Down
 from tucano.actors.kernel.errors import Refused, TimedOut
 from tucano.actors.kernel.events import Lifecycle
 from tucano.actors.kernel.info import ActorInfo, Wait
-from tucano.actors.kernel.message import Message
+from tucano.actors.kernel.message import Message, Note
 from tucano.actors.kernel.ref import Ref
 from tucano.actors.kernel.reply import Reply
 from tucano.actors.kernel.restart import Law
@@ -18,7 +18,7 @@ from tucano.actors.kernel.trace import Span, TraceInfo
 from tucano.actors.kernel.tree import StartChild, StopChild, Tree
 
 __all__ = [
-    "Actor", "ActorInfo", "Child", "Clock", "Down", "Law", "Lifecycle", "Message", "Ref", "Refused", "Reply", "Runtime",
-    "Span", "StartChild", "StopChild", "System", "SystemClock", "Threads", "TimedOut", "Timer", "TraceInfo", "Tree",
-    "Wait",
+    "Actor", "ActorInfo", "Child", "Clock", "Down", "Law", "Lifecycle", "Message", "Note", "Ref", "Refused", "Reply",
+    "Runtime", "Span", "StartChild", "StopChild", "System", "SystemClock", "Threads", "TimedOut", "Timer", "TraceInfo",
+    "Tree", "Wait",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ class Message(msgspec.Struct, frozen=True):
 
     VERSION: ClassVar[int] = 1
     LANE: ClassVar[Lane] = CONTROL
+    TRAVELS: ClassVar[bool] = True
     TAG: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -32,7 +33,14 @@ class Message(msgspec.Struct, frozen=True):
         ours = cls.__module__.startswith("tucano.actors.")
         module = cls.__module__.rpartition(".")[2] if ours else cls.__module__
         cls.TAG = f"{module}.{cls.__qualname__}/{cls.VERSION}"
-        _TYPES[cls.TAG] = cls
+        if cls.TRAVELS:
+            _TYPES[cls.TAG] = cls
+
+
+class Note(Message, frozen=True):
+    """Base of what is said within one node only, as notes to self are: no other node can say it."""
+
+    TRAVELS = False
 
 
 class Codec:

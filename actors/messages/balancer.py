@@ -4,42 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from tucano.actors.kernel import Message
+from tucano.actors.kernel import Message, Note
 
 
-class Loaded(Message, frozen=True):
+class Loaded(Note, frozen=True):
     """Note to self: the record's answer to the watch, or a `Refused`."""
 
     result: Any
 
 
-class WatchDue(Message, frozen=True):
+class WatchDue(Note, frozen=True):
     """Note to self: ask the record for routes, since something was missed."""
 
 
-class RefreshDue(Message, frozen=True):
+class RefreshDue(Note, frozen=True):
     """Note to self: ask the record for routes, as regularly."""
 
 
-class RetryDue(Message, frozen=True):
+class RetryDue(Note, frozen=True):
     """Note to self: ask the record again, which could not be reached."""
 
 
-class Registered(Message, frozen=True):
+class Registered(Note, frozen=True):
     """Note to self: the worker manager's answer to our hello, or a `Refused`."""
 
     result: Any
 
 
-class CacheDue(Message, frozen=True):
+class CacheDue(Note, frozen=True):
     """Note to self: the record is away, so begin to serve with what is kept."""
 
 
-class SaveDue(Message, frozen=True):
+class SaveDue(Note, frozen=True):
     """Note to self: keep the routes for the next incarnation."""
 
 
-class DrainDue(Message, frozen=True):
+class DrainDue(Note, frozen=True):
     """Note to self: look whether draining instances have open requests."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tucano.actors.kernel import Message, Ref
+from tucano.actors.kernel import Message, Note, Ref
 from tucano.actors.messages.model import Build
 
 
@@ -60,7 +60,7 @@ class Collect(Message, frozen=True):
     keep: tuple[str, ...]
 
 
-class Fetched(Message, frozen=True):
+class Fetched(Note, frozen=True):
     """Note to self: the piece of an artifact that begins at `offset` has come, or a refusal."""
 
     key: str
@@ -68,13 +68,13 @@ class Fetched(Message, frozen=True):
     result: Any
 
 
-class FetchDue(Message, frozen=True):
+class FetchDue(Note, frozen=True):
     """Note to self: ask for pieces again."""
 
     key: str
 
 
-class Unpacked(Message, frozen=True):
+class Unpacked(Note, frozen=True):
     """Note to self: the artifact is unpacked, or what was wrong with it; `damaged`: its hash was."""
 
     key: str
@@ -82,14 +82,14 @@ class Unpacked(Message, frozen=True):
     damaged: bool = False
 
 
-class BuildEnded(Message, frozen=True):
+class BuildEnded(Note, frozen=True):
     """Note to self: the script of a build and all that it started has ended."""
 
     key: str
     status: int | None
 
 
-class LimitsDue(Message, frozen=True):
+class LimitsDue(Note, frozen=True):
     """Note to self: look at the time and the output that a build has used."""
 
     key: str

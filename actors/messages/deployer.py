@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tucano.actors.kernel import Message
+from tucano.actors.kernel import Message, Note
 from tucano.actors.messages.model import Instance, Spec
 
 
@@ -68,18 +68,18 @@ class Drained(Message, frozen=True):
     ids: tuple[str, ...]
 
 
-class ReconcileDue(Message, frozen=True):
+class ReconcileDue(Note, frozen=True):
     """Note to self: compare wanted and actual, change or no change."""
 
 
-class Written(Message, frozen=True):
+class Written(Note, frozen=True):
     """Note to self: the record's answer to a write, or a `Refused`."""
 
     key: str
     result: Any
 
 
-class Loaded(Message, frozen=True):
+class Loaded(Note, frozen=True):
     """Note to self: the record's answer to the watch, or a `Refused`."""
 
     result: Any

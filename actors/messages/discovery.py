@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tucano.actors.kernel import Message, Ref
+from tucano.actors.kernel import Message, Note, Ref
 from tucano.actors.messages.model import Event, Instance, Service, Worker
 
 
@@ -102,5 +102,5 @@ class Happened(Message, frozen=True):
     events: tuple[Event, ...]
 
 
-class FlushDue(Message, frozen=True):
+class FlushDue(Note, frozen=True):
     """Note to self: write what may be written late."""

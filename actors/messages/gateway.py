@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tucano.actors.kernel import Message
+from tucano.actors.kernel import Message, Note
 from tucano.transport.link import BULK
 from tucano.transport.security import Guest
 
@@ -19,7 +19,7 @@ class ReadArtifact(Message, frozen=True):
     limit: int = 1 << 20
 
 
-class Received(Message, frozen=True):
+class Received(Note, frozen=True):
     """A client's frame, unread, whom to answer, and whose it is."""
 
     client: tuple[bytes, ...]
@@ -27,32 +27,32 @@ class Received(Message, frozen=True):
     guest: Guest
 
 
-class Answered(Message, frozen=True):
+class Answered(Note, frozen=True):
     """Note to self: a component has answered (or refused) what the request `pending` made us ask it."""
 
     pending: int
     result: Any
 
 
-class Loaded(Message, frozen=True):
+class Loaded(Note, frozen=True):
     """Note to self: the record's answer to the watch, or a `Refused`."""
 
     result: Any
 
 
-class Followed(Message, frozen=True):
+class Followed(Note, frozen=True):
     """Note to self: the record's answer to our following its events, or a `Refused`."""
 
     result: Any
 
 
-class WatchDue(Message, frozen=True):
+class WatchDue(Note, frozen=True):
     """Note to self: (again) ask the record for all that is in it."""
 
 
-class StreamsDue(Message, frozen=True):
+class StreamsDue(Note, frozen=True):
     """Note to self: look for followers who are gone."""
 
 
-class CollectDue(Message, frozen=True):
+class CollectDue(Note, frozen=True):
     """Note to self: look for artifacts that no revision needs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tucano.actors.kernel import Message
+from tucano.actors.kernel import Message, Note
 
 
 class StopNode(Message, frozen=True):
@@ -16,11 +16,11 @@ class StopNode(Message, frozen=True):
     grace: float
 
 
-class NodeEnded(Message, frozen=True):
+class NodeEnded(Note, frozen=True):
     """Note to self: the process has ended; minus a signal's number if a signal killed it, None if nobody knows."""
 
     status: int | None
 
 
-class StartDue(Message, frozen=True):
+class StartDue(Note, frozen=True):
     """Note to self: the backoff is over."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tucano.actors.kernel import Message
+from tucano.actors.kernel import Message, Note
 
 
 class Stop(Message, frozen=True):
@@ -13,14 +13,14 @@ class Report(Message, frozen=True):
     """Tell the supervisor how the instance is."""
 
 
-class ProcessEnded(Message, frozen=True):
+class ProcessEnded(Note, frozen=True):
     """Note to self: the process and its session have ended; `serial` counts this runner's processes."""
 
     serial: int
     status: int | None
 
 
-class HealthChecked(Message, frozen=True):
+class HealthChecked(Note, frozen=True):
     """Note to self: the process has answered its health check, or has not; `said` is for a person."""
 
     serial: int
@@ -28,23 +28,23 @@ class HealthChecked(Message, frozen=True):
     said: str
 
 
-class StartDue(Message, frozen=True):
+class StartDue(Note, frozen=True):
     """Note to self: the backoff before the next start is over."""
 
     serial: int
 
 
-class CheckDue(Message, frozen=True):
+class CheckDue(Note, frozen=True):
     """Note to self: time to check the health of a process that has been ready."""
 
     serial: int
 
 
-class DeadlineDue(Message, frozen=True):
+class DeadlineDue(Note, frozen=True):
     """Note to self: the process has had its time to become ready."""
 
     serial: int
 
 
-class UpkeepDue(Message, frozen=True):
+class UpkeepDue(Note, frozen=True):
     """Note to self: look after the size of the output, and write a record that could not be written."""

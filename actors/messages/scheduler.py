@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tucano.actors.kernel import Message
+from tucano.actors.kernel import Note
 
 
-class MeasureDue(Message, frozen=True):
+class MeasureDue(Note, frozen=True):
     """Note to self: time to measure."""
 
 
-class Measured(Message, frozen=True):
+class Measured(Note, frozen=True):
     """Note to self: the collector's answer, or a `Refused`."""
 
     result: Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tucano.actors.kernel import Message
+from tucano.actors.kernel import Message, Note
 from tucano.actors.messages.model import Instance, Spec
 from tucano.transport.link import BULK
 
@@ -71,7 +71,7 @@ class Inventory(Message, frozen=True):
     instances: tuple[Instance, ...]
 
 
-class InventoryDue(Message, frozen=True):
+class InventoryDue(Note, frozen=True):
     """Note to self: tell the controller all."""
 
 
@@ -81,31 +81,31 @@ class RunnerReported(Message, frozen=True):
     instance: Instance
 
 
-class RunnerStarted(Message, frozen=True):
+class RunnerStarted(Note, frozen=True):
     """Note to self: the tree's answer to the start of a runner, or a `Refused`."""
 
     id: str
     result: Any
 
 
-class BuildDue(Message, frozen=True):
+class BuildDue(Note, frozen=True):
     """Note to self: ask the builder (again)."""
 
     id: str
 
 
-class BuildAnswered(Message, frozen=True):
+class BuildAnswered(Note, frozen=True):
     """Note to self: `builder.Made`, or a `Refused`."""
 
     id: str
     result: Any
 
 
-class HelloDue(Message, frozen=True):
+class HelloDue(Note, frozen=True):
     """Note to self: say hello to the controller (again)."""
 
 
-class HelloAnswered(Message, frozen=True):
+class HelloAnswered(Note, frozen=True):
     """Note to self: the controller's answer, or a `Refused`."""
 
     result: Any

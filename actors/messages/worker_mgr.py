@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tucano.actors.kernel import Message
+from tucano.actors.kernel import Message, Note
 from tucano.actors.messages.model import Instance, Role
 from tucano.transport.link import METRICS
 
@@ -57,20 +57,20 @@ class InstanceChanged(Message, frozen=True):
     instance: Instance
 
 
-class PatienceDue(Message, frozen=True):
+class PatienceDue(Note, frozen=True):
     """Note to self: a silent worker has had its time to come back."""
 
     node: str
     silent_since: float
 
 
-class Loaded(Message, frozen=True):
+class Loaded(Note, frozen=True):
     """Note to self: the record's answer, or a `Refused`."""
 
     result: Any
 
 
-class LoadDue(Message, frozen=True):
+class LoadDue(Note, frozen=True):
     """Note to self: ask the record again."""
 
 
