@@ -134,10 +134,11 @@ class LinkBase(ABC):
     def _arrived(self, identity: bytes, frame: bytes) -> None:
         """Do what a frame asks for. Called by one thread at a time, as is `_tick`."""
         try:
-            self._hear(*self._peers.who(identity), frame)
-        except NameTaken as error:
-            self._refuse(error)
-            self._tell_taken(error)
+            try:
+                self._hear(*self._peers.who(identity), frame)
+            except NameTaken as error:
+                self._tell_taken(error)
+                raise
         except BadFrame as error:
             self._refuse(error)
         except Exception:  # a receiver's bug must not make the node deaf
@@ -210,9 +211,13 @@ class LinkBase(ABC):
         address = error.peer.address
         if address in self._notices or len(self._notices) >= _NOTICES or self._closed:
             return
-        notice = self._notices[address] = self._open(error.peer.node, address, CONTROL, Counts()), _NOTICE
-        notice[0].put(Letter(Kind.TAKEN, id=error.peer.incarnation, tag=str(error)))
-        notice[0].flush()
+        try:
+            notice = self._open(error.peer.node, address, CONTROL, Counts())
+        except Exception as failed:
+            raise BadFrame(f"{error}; nor can it be told so: {failed}") from failed
+        self._notices[address] = notice, _NOTICE
+        notice.put(Letter(Kind.TAKEN, id=error.peer.incarnation, tag=str(error)))
+        notice.flush()
 
     def _hear_taken(self, node: str, why: str) -> None:
         if not why or node in self._told or len(self._told) >= _TOLD:
