@@ -114,7 +114,8 @@ class Mutator:
                     str(peer.incarnation).encode(), chance.choice((b"-1", b"0", b"x"))
                 )
             case _:
-                return "changed", (self.bytes_of(good)[1].lstrip(b"\0") or b"x")[:255]
+                front, _, address = good.rpartition(b"\0")  # not the address: it could become the node's own
+                return "changed", ((self.bytes_of(front)[1] + b"\0" + address).lstrip(b"\0") or b"x")[:255]
 
     def bytes_of(self, good: bytes) -> Sample:
         """The bytes of something good, changed."""
