@@ -17,7 +17,7 @@ from tests.fuzz.corpus import load, save
 
 NAMES = ("frame", "message", "identity", "request", "token", "artifact")
 KEPT = 120
-"""Samples of one decoder that are kept: the smallest."""
+"""Samples of one decoder that are kept, of all sizes."""
 SMALL = 2048
 """Bytes of the largest sample that is kept."""
 
@@ -74,7 +74,8 @@ def guided(seconds: int, only: str | None) -> int:
                 for fault in Path(place).glob("fault-*"):
                     print(f"FAULT: {name} with {fault.read_bytes()[:500]!r}")
             found = {path.read_bytes() for path in Path(place).iterdir() if not path.name.startswith("fault-")}
-            save(name, sorted((one for one in found if 0 < len(one) <= SMALL), key=len)[:KEPT])
+            small = sorted((one for one in found if 0 < len(one) <= SMALL), key=lambda one: (len(one), one))
+            save(name, [small[at * len(small) // KEPT] for at in range(KEPT)] if len(small) > KEPT else small)
     return worst
 
 

@@ -189,3 +189,16 @@ def test_no_more_nodes_come_up_than_there_are_sockets_for_and_who_is_here_stays(
     assert peers.heard(of("n7"), CONTROL, [tell("x")], 0.1) == Heard([tell("x")])
     peers.heard(of("n7"), CONTROL, [BYE], 0.2)
     assert peers.heard(of("late"), CONTROL, [], 0.3).came_up
+
+
+def test_a_node_whose_clock_went_back_before_it_restarted_is_heard_once_the_one_before_is_silent() -> None:
+    peers = Peers(ME, 0.0)
+    for beat in range(8):
+        peers.heard(of("a", 10_000_000), CONTROL, [], beat * BEAT)
+    restarted, now = of("a", 10_000_000 - 3 * 3_600_000), 8 * BEAT  # three hours, in milliseconds
+    with pytest.raises(BadFrame, match="has been replaced"):
+        peers.heard(restarted, CONTROL, [], now)
+    while "a" in peers:
+        peers.tick(now := now + BEAT)
+    assert now < 5.0
+    assert peers.heard(restarted, CONTROL, [tell("x")], now) == Heard([tell("x")], came_up=True)
