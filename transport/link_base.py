@@ -14,6 +14,7 @@ from collections.abc import Callable
 from tucano.transport.link import CONTROL, LANES, Kind, Lane, Letter, PeerInfo, Receiver
 from tucano.transport.outgoing import Counts, Outgoing, Ways
 from tucano.transport.peers import NameTaken, Peers
+from tucano.transport.repeats import Repeats
 from tucano.transport.wire import BadFrame, Peer, decode, routing_id
 
 log = logging.getLogger("tucano.transport")
@@ -21,6 +22,7 @@ log = logging.getLogger("tucano.transport")
 _NOTICES = 16  # to those whose name is taken, under way at once
 _NOTICE = 8  # beats that such a notice may take
 _TOLD = 1000  # nodes that are believed when they say that our name is taken; anyone can say so
+_KIND = 20  # characters that tell one reason for a refusal from another
 _TEXT = 500  # characters of what they say
 
 
@@ -41,6 +43,7 @@ class LinkBase(ABC):
 
     def __init__(self, me: Peer, now: Callable[[], float]) -> None:
         self.refused = 0
+        self._repeats = Repeats(log)
         self._identities = {lane: routing_id(me, lane) for lane in LANES}
         self._address = me.address
         self._now = now
@@ -147,7 +150,8 @@ class LinkBase(ABC):
 
     def _refuse(self, why: object) -> None:
         self.refused += 1
-        log.warning("refused a frame: %s", why)
+        text = str(why)
+        self._repeats.warn(text[:_KIND], f"refused a frame: {text}")
 
     def _hear(self, peer: Peer, lane: Lane, frame: bytes) -> None:
         receiver = self._receiver

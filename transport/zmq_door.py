@@ -12,6 +12,7 @@ import zmq
 
 from tucano.transport.curve import Curve
 from tucano.transport.door import MAX_REQUEST, Client
+from tucano.transport.repeats import Repeats
 from tucano.transport.security import LOCAL, Guest, Ring, refuse_beyond_loopback
 
 log = logging.getLogger("tucano.transport")
@@ -37,6 +38,7 @@ class ZmqDoor:
         if ring is None:
             refuse_beyond_loopback(bind, "the clients' door at")
         self.refused = 0
+        self._repeats = Repeats(log)
         self._ring = ring
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._curve = None if ring is None else Curve(self._context, ring, ["admin", "reader", "node"])
@@ -134,9 +136,9 @@ class ZmqDoor:
         *client, request = (frame.bytes for frame in frames)
         if len(client) > 2 or any(client[1:]):
             self.refused += 1
-            log.warning("refused a client's message of %d parts", len(client) + 1)
+            self._repeats.warn("parts", f"refused a client's message of {len(client) + 1} parts")
         elif guest is None:
             self.refused += 1
-            log.warning("refused a client's message: its key is not known any more")
+            self._repeats.warn("key", "refused a client's message: its key is not known any more")
         else:
             self._on_request(tuple(client), request, guest)

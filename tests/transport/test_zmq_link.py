@@ -105,8 +105,8 @@ def test_a_process_that_is_suspended_is_down_and_up_again_when_it_goes_on(node: 
         eventually(lambda: not a.connected("b"))
         assert [why[:6] for _, why in box_a.news] == ["up", "silent"]
         process.send_signal(signal.SIGCONT)
-        eventually(lambda: a.connected("b"))
-        assert [why[:6] for _, why in box_a.news] == ["up", "silent", "up"]
+        eventually(lambda: [why[:6] for _, why in box_a.news] == ["up", "silent", "up"])
+        assert a.connected("b")
         assert a.send("b", tell("again"))
         eventually(lambda: "again" in box_a.tags())
     eventually(lambda: box_a.news[-1] == ("b", "left"))
