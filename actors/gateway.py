@@ -42,6 +42,9 @@ ASK_ALL = 2.0
 STREAM = 60.0
 """Seconds after which a follower of a stream who says nothing is taken to be gone."""
 
+STREAMS = 1000
+"""Streams that may be followed at once; each costs a frame for each event."""
+
 COLLECT = 300.0
 """Seconds between two looks for artifacts that no revision needs."""
 
@@ -203,6 +206,8 @@ class Gateway(Actor):
                 self._command(asker, deployer.Undeploy(name))
             case operations.Events(since, follow):
                 if follow:
+                    if len(self._streams) >= STREAMS:
+                        raise Refused("unavailable", f"{STREAMS} streams are followed already: try again in a minute")
                     self._streams[asker] = self.now(), guest
                 self._ask(asker, self._record, discovery.Follow(since))
             case operations.Cancel(stream):

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 import zmq
 from zmq.utils import z85
 
+from tucano.transport.repeats import Repeats
 from tucano.transport.security import Guest, Insecure, Pair, Ring, Role, UnknownKey, vouch
 
 log = logging.getLogger("tucano.transport")
@@ -73,6 +74,7 @@ class Curve:
         need_curve()
         self._ring = ring
         self._roles = frozenset(roles)
+        self._repeats = Repeats(log)
         self._vouched: set[tuple[bytes, str]] = set()
         self._version = ring.version()
         self._handler = context.socket(zmq.ROUTER)
@@ -151,7 +153,7 @@ class Curve:
         try:
             whom, empty, version, number, _domain, address, _identity, mechanism, *credentials = parts
         except ValueError:
-            log.warning("refused a question to the key handler of %d parts", len(parts))
+            self._repeats.warn("parts", f"refused a question to the key handler of {len(parts)} parts")
             return
         key = ""
         if (empty, version, mechanism) == (b"", b"1.0", b"CURVE") and [len(one) for one in credentials] == [32]:
@@ -162,7 +164,8 @@ class Curve:
         else:
             verdict = [b"400", b"this key is not admitted here", b""]
             who = "a stranger" if guest is None else f"{guest.name} ({'revoked' if guest.revoked else guest.role})"
-            log.warning("refused a connection from %s: %s", address.decode(errors="replace"), who)
+            where = address.decode(errors="replace")
+            self._repeats.warn(f"{where} {who}", f"refused a connection from {where}: {who}")
         self._handler.send_multipart([whom, b"", b"1.0", number, *verdict, b""])
 
 

@@ -14,12 +14,16 @@ from collections.abc import Callable
 from tucano.transport.link import CONTROL, LANES, Kind, Lane, Letter, PeerInfo, Receiver
 from tucano.transport.outgoing import Counts, Outgoing, Ways
 from tucano.transport.peers import NameTaken, Peers
+from tucano.transport.repeats import Repeats
 from tucano.transport.wire import BadFrame, Peer, decode, routing_id
 
 log = logging.getLogger("tucano.transport")
 
 _NOTICES = 16  # to those whose name is taken, under way at once
 _NOTICE = 8  # beats that such a notice may take
+_TOLD = 1000  # nodes that are believed when they say that our name is taken; anyone can say so
+_KIND = 20  # characters that tell one reason for a refusal from another
+_TEXT = 500  # characters of what they say
 
 
 class LinkBase(ABC):
@@ -39,6 +43,7 @@ class LinkBase(ABC):
 
     def __init__(self, me: Peer, now: Callable[[], float]) -> None:
         self.refused = 0
+        self._repeats = Repeats(log)
         self._identities = {lane: routing_id(me, lane) for lane in LANES}
         self._address = me.address
         self._now = now
@@ -138,18 +143,21 @@ class LinkBase(ABC):
     def _arrived(self, identity: bytes, frame: bytes) -> None:
         """Do what a frame asks for. Called by one thread at a time, as is `_tick`."""
         try:
-            self._hear(*self._peers.who(identity), frame)
-        except NameTaken as error:
-            self._refuse(error)
-            self._tell_taken(error)
+            try:
+                self._hear(*self._peers.who(identity), frame)
+            except NameTaken as error:
+                self._tell_taken(error)
+                raise
         except BadFrame as error:
             self._refuse(error)
         except Exception:  # a receiver's bug must not make the node deaf
+            self.refused += 1
             log.exception("a frame could not be delivered")
 
     def _refuse(self, why: object) -> None:
         self.refused += 1
-        log.warning("refused a frame: %s", why)
+        text = str(why)
+        self._repeats.warn(text[:_KIND], f"refused a frame: {text}")
 
     def _hear(self, peer: Peer, lane: Lane, frame: bytes) -> None:
         receiver = self._receiver
@@ -213,14 +221,19 @@ class LinkBase(ABC):
         address = error.peer.address
         if address in self._notices or len(self._notices) >= _NOTICES or self._closed:
             return
-        notice = self._notices[address] = self._open(error.peer.node, address, CONTROL, Counts()), _NOTICE
-        notice[0].put(Letter(Kind.TAKEN, id=error.peer.incarnation, tag=str(error)))
-        notice[0].flush()
+        try:
+            notice = self._open(error.peer.node, address, CONTROL, Counts())
+        except Exception as failed:
+            raise BadFrame(f"{error}; nor can it be told so: {failed}") from failed
+        self._notices[address] = notice, _NOTICE
+        notice.put(Letter(Kind.TAKEN, id=error.peer.incarnation, tag=str(error)))
+        notice.flush()
 
     def _hear_taken(self, node: str, why: str) -> None:
-        if not why or node in self._told:
+        if not why or node in self._told or len(self._told) >= _TOLD:
             return
         self._told.add(node)
+        why = why[:_TEXT]
         log.error("%s does not hear us: %s", node, why)
         assert self._receiver is not None
         self._receiver.name_taken(node, why)

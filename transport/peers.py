@@ -25,6 +25,9 @@ LATE = 4 * BEAT
 CLAIM = 4 * BEAT
 """Seconds of silence after which a name may be had by a later incarnation at another address."""
 
+MOST = 4_000
+"""Peers that may be up at once: each costs a socket for each lane, of which a context has 16,384."""
+
 _IDENTITIES = 10_000  # routing ids remembered; strangers cannot fill the memory
 _BYE = int(Kind.BYE)
 _TAKEN = int(Kind.TAKEN)
@@ -173,6 +176,8 @@ class Peers:
             elif present.detector.overdue(now):
                 del self._present[node]
                 self._silent[node] = present.peer
+                if len(self._silent) > _IDENTITIES:
+                    del self._silent[next(iter(self._silent))]
                 silent.append((node, f"silent for {present.detector.silent_for(now):.1f} s"))
         return silent
 
@@ -185,6 +190,8 @@ class Peers:
                     raise BadFrame(f"from an incarnation of {peer.node} that has been replaced")
             elif holder.incarnation >= peer.incarnation or present.detector.silent_for(now) < CLAIM:
                 raise NameTaken(peer, holder)
+        elif len(self._present) >= MOST:
+            raise BadFrame(f"from {peer.node}, but {MOST} nodes are here already, the most that there may be")
         if self._left.get(peer.node) == peer:
             raise BadFrame(f"from an incarnation of {peer.node} that has said goodbye")
         self._left.pop(peer.node, None)

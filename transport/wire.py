@@ -135,10 +135,19 @@ def decode(frame: bytes | memoryview) -> list[Letter]:
     """
     if len(frame) > MAX_FRAME:
         raise BadFrame(f"a frame of {len(frame)} bytes; at most {MAX_FRAME} are taken")
+    if (count := _announced(frame)) > MAX_LETTERS:
+        raise BadFrame(f"{count} letters in a frame; at most {MAX_LETTERS} are taken")
     try:
-        letters = _decoder.decode(frame)
+        return _decoder.decode(frame)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise BadFrame(f"malformed frame: {error}") from error
-    if len(letters) > MAX_LETTERS:
-        raise BadFrame(f"{len(letters)} letters in a frame; at most {MAX_LETTERS} are taken")
-    return letters
+
+
+def _announced(frame: bytes | memoryview) -> int:
+    """How many letters a frame says that it has, looked at before they are made: 16 MiB can say millions of them."""
+    match frame[:1]:
+        case b"\xdc":  # array 16
+            return int.from_bytes(frame[1:3], "big")
+        case b"\xdd":  # array 32
+            return int.from_bytes(frame[1:5], "big")
+    return 0  # at most 15, or no array

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import math
 import queue
 import threading
@@ -24,6 +25,8 @@ from tucano.transport.outgoing import Counts, Outgoing
 from tucano.transport.secured import Secured
 from tucano.transport.security import Insecure, Ring
 from tucano.transport.wire import MAX_FRAME, BadFrame, Peer
+
+log = logging.getLogger("tucano.transport")
 
 SEND_FRAMES: Final = 64
 """Frames on one lane to one peer that ZeroMQ holds before letters gather in the queue, where they are bounded and seen:
@@ -120,8 +123,9 @@ class _Dealer(Outgoing):
         return True
 
     def _renew(self) -> None:
+        fresh = self._connect()  # if none can be had, the old one stays
         self._socket.close(0)
-        self._socket = self._connect()
+        self._socket = fresh
 
     def _stuck(self) -> None:
         if not self._is_full:
@@ -252,7 +256,10 @@ class ZmqLink(LinkBase):
             with contextlib.suppress(zmq.Again):  # nothing has come for `RCVTIMEO`
                 self._receive()
             if now() - ticked >= BEAT:
-                self._tick()
+                try:
+                    self._tick()
+                except Exception:  # a way that cannot be renewed must not make the node deaf and mute
+                    log.exception("a beat has failed")
                 ticked = now()
 
     def _receive(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tucano.actors.kernel.message import Message
+from tucano.actors.kernel.message import Note
 
 
-class Down(Message, frozen=True):
-    """What a watcher is told, once, of whom it watches.
+class Down(Note, frozen=True):
+    """What a watcher is told, once, of whom it watches; between nodes only by a letter of its own kind.
 
     Attributes:
         who: address.

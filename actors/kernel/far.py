@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -14,7 +13,7 @@ from tucano.actors.kernel.down import Down
 from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, TOO_LARGE, UNREACHABLE, Refused, refusal
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.message import Codec, Message
-from tucano.actors.kernel.ref import Ref
+from tucano.actors.kernel.ref import Ref, is_name
 from tucano.actors.kernel.reply import Asker, Reply, hand_over
 from tucano.actors.kernel.running import running
 from tucano.actors.kernel.trace import name_of, read
@@ -24,13 +23,16 @@ from tucano.transport.wire import MAX_FRAME
 if TYPE_CHECKING:
     from tucano.actors.kernel.system import System
 
-log = logging.getLogger("tucano.kernel")
-
 MAX_BODY = MAX_FRAME - 64 * 1024
 """Bytes of one message, at most; the rest of a frame is for its letter's other fields."""
 
 _SIGNED = frozenset((Kind.WATCH, Kind.UNWATCH, Kind.DOWN))
 """Letters that mean nothing without an actor's address; who tells, asks or stops may be outside all actors."""
+
+T = TypeVar("T")
+
+_DOWN = msgspec.msgpack.Decoder(Down)
+_REFUSAL = msgspec.msgpack.Decoder(tuple[str, str])
 
 SWEEP = 1024
 """Asks that may be pending before those whose time is over are looked for."""
@@ -51,7 +53,8 @@ class Far:
         self._codec = Codec(to_wire=_to_wire, from_wire=self._from_wire)
         self._pending: dict[int, tuple[str, float, Asker]] = {}  # asks: node, deadline, who waits
         self._sweep_at = SWEEP
-        self._ids = itertools.count(1)
+        # an answer to what our incarnation before has asked may still come, and must not be taken for one to us
+        self._ids = itertools.count((int(system.clock.wall() * 1000) << 20) + 1)
         self.held: set[str] = set()  # nodes for which answers wait until the burst is over that they are given in
         self._down: set[str] = set()  # nodes that were up and are gone: what is said to them is refused at once
         if link is not None:
@@ -119,8 +122,8 @@ class Far:
 
     def down(self, node: str, watcher: str, news: Down) -> None:
         """Tell a watcher on another node."""
-        tag, body = self._codec.encode(news)
-        self._send(node, Letter(Kind.DOWN, watcher, news.who, 0, 0, tag, msgspec.Raw(body)))
+        _, body = self._codec.encode(news)
+        self._send(node, Letter(Kind.DOWN, watcher, news.who, 0, 0, news.TAG, msgspec.Raw(body)))
 
     def close(self) -> None:
         """Let go of the link."""
@@ -146,7 +149,7 @@ class Far:
 
     def _send_or_refuse(self, ref: Ref, letter: Letter, lane: Lane = CONTROL, hold: bool = False) -> None:
         if not self._send(ref.node, letter, lane, hold):
-            self._settle(letter.id, Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
+            self._settle(ref.node, letter.id, Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
 
     def _send(self, node: str, letter: Letter, lane: Lane = CONTROL, hold: bool = False) -> bool:
         link = self._link
@@ -160,19 +163,21 @@ class Far:
     def letters(self, node: str, batch: Sequence[Letter], lane: Lane = CONTROL) -> None:
         """See `transport.link.Receiver`."""
         own = f"{node}/"
+        at = len(own)
         for letter in batch:
+            sender = letter.sender
             try:
-                if not letter.sender.startswith(own) and (letter.sender or letter.kind in _SIGNED):
-                    raise Refused(NOT_UNDERSTOOD, f"it says to be from {letter.sender[:80]!r}")
+                if (sender or letter.kind in _SIGNED) and not (sender.startswith(own) and is_name(sender[at:])):
+                    raise Refused(NOT_UNDERSTOOD, f"it says to be from {sender[:80]!r}")
+                if letter.to and not is_name(letter.to):
+                    raise Refused(NOT_UNDERSTOOD, f"no actor can be called {letter.to[:80]!r}")
                 self._letter(node, letter, lane)
-            except msgspec.DecodeError as error:
-                log.warning("refused a malformed letter from %s for %s: %s", node, letter.to, error)
             except Refused as refused:
                 self._system.channel.happened_again("message_refused", letter.to, f"from node {node}: {refused}")
                 if letter.kind in (Kind.ASK, Kind.STOP):
                     self._answer(node, letter.id, refused, "", lane)
-                elif letter.kind == Kind.ANSWER:
-                    self._settle(letter.id, refused)
+                elif letter.kind in (Kind.ANSWER, Kind.REFUSAL):
+                    self._settle(node, letter.id, refused)
 
     def peer_up(self, node: str) -> None:
         """See `transport.link.Receiver`."""
@@ -185,7 +190,7 @@ class Far:
         self._system.channel.happened("node_down", node, why)
         for number, (to, _, _) in list(self._pending.items()):
             if to == node:
-                self._settle(number, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
+                self._settle(node, number, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
         self._system.watches.node_down(node, why)
 
     def name_taken(self, node: str, why: str) -> None:
@@ -200,26 +205,25 @@ class Far:
                 body = self._codec.decode(letter.tag, letter.body)
                 system.deliver(letter.to, Envelope(body, None, letter.sender, context, 0, node))
             case 3:  # Kind.ANSWER
-                self._settle(letter.id, self._codec.decode(letter.tag, letter.body), context)
+                self._settle(node, letter.id, self._codec.decode(letter.tag, letter.body), context)
             case 2:  # Kind.ASK
                 body = self._codec.decode(letter.tag, letter.body)
                 asker = Reply(lambda value: self._answer(node, letter.id, value, context, lane))
                 system.deliver(letter.to, Envelope(body, asker, letter.sender, context, 0, node))
             case Kind.REFUSAL:
-                code, detail = msgspec.msgpack.decode(letter.body, type=tuple[str, str])
-                self._settle(letter.id, refusal(code, detail), context)
+                self._settle(node, letter.id, refusal(*_read(_REFUSAL, letter.body)), context)
             case Kind.WATCH:
                 system.watches.watched(letter.to, letter.sender)
             case Kind.UNWATCH:
                 system.watches.unwatched(letter.to, letter.sender)
             case Kind.DOWN:
-                news = self._codec.decode(letter.tag, letter.body)
-                if isinstance(news, Down) and news.who == letter.sender:
+                news = _read(_DOWN, letter.body)
+                if news.who == letter.sender:
                     system.watches.heard(node, letter.to, news.who.partition("/")[2], news)
             case Kind.STOP:
                 system.stop_actor(letter.to, Reply(lambda value: self._answer(node, letter.id, value, "")))
             case other:
-                raise Refused(NOT_UNDERSTOOD, f"letters of kind {other} are not known here")
+                raise Refused(NOT_UNDERSTOOD, f"letters of kind {other} are not known here, or say too little")
 
     def _answer(self, node: str, number: int, value: Any, cause: str, lane: Lane = CONTROL) -> None:
         """Send an answer, or a refusal, on the lane of its ask; never raises, for whoever answers has done its part."""
@@ -242,9 +246,15 @@ class Far:
         body = msgspec.msgpack.encode((value.code, value.detail))
         self._send(node, Letter(Kind.REFUSAL, "", "", number, 0, "", msgspec.Raw(body), context), lane)
 
-    def _settle(self, number: int, value: Any, context: str = "") -> None:
-        waiting = self._pending.pop(number, None)
+    def _settle(self, node: str, number: int, value: Any, context: str = "") -> None:
+        """Hand over what a node, and no other, was asked for."""
+        waiting = self._pending.get(number)
         if waiting is None:
+            return
+        if waiting[0] != node:
+            self._system.channel.happened_again("message_refused", node, f"it answers what {waiting[0]} was asked")
+            return
+        if self._pending.pop(number, None) is None:  # another thread was first
             return
         if context:
             with self._system.speech.within(context):
@@ -257,7 +267,14 @@ class Far:
     def _from_wire(self, kind: type, value: Any) -> Any:
         if kind is Ref and isinstance(value, str) and "/" in value:
             return self._system.ref(value)
-        raise ValueError(f"{value!r} is no {kind.__name__}")
+        raise ValueError(f"a {type(value).__name__} is no {kind.__name__}")
+
+
+def _read(decoder: msgspec.msgpack.Decoder[T], body: msgspec.Raw) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise Refused(NOT_UNDERSTOOD, f"a letter's body is malformed: {error}") from error
 
 
 def _too_large(body: bytes) -> str:

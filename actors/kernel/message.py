@@ -24,8 +24,8 @@ class Message(msgspec.Struct, frozen=True):
     """
 
     VERSION: ClassVar[int] = 1
-    TRAVELS: ClassVar[bool] = True
     LANE: ClassVar[Lane] = CONTROL
+    TRAVELS: ClassVar[bool] = True
     TAG: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Note(Message, frozen=True):
-    """Base of what an actor says to itself only: from another node it is as unknown as any tag that does not exist."""
+    """Base of what is said within one node only, as notes to self are: no other node can say it."""
 
     TRAVELS = False
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 
+WATCHERS = 10_000
+"""Who may watch one actor, at most: other nodes can make up any number of names."""
+
 
 class Watches:
     """The watches of one node's actors, and of its actors.
@@ -47,7 +50,10 @@ class Watches:
 
     def watched(self, name: str, watcher: str, incarnation: int = 0) -> None:
         """`watcher` (an address) watches a name here."""
-        self._table.here(name, watcher, incarnation)
+        if not self._table.here(name, watcher, incarnation):
+            news = Down(f"{self._system.node}/{name}", "node_silent", f"{WATCHERS} watch it, the most that may")
+            self._inform(watcher, news, incarnation)
+            return
         if self._system.find(name) is None:  # looked at after it was noted: it may have ended in between
             self.ended(name, "not_found", "no actor has that name")
 
@@ -59,11 +65,7 @@ class Watches:
         """An incarnation of a name here has ended."""
         news = Down(f"{self._system.node}/{name}", why, detail)
         for address, incarnation in self._table.ended(name):
-            node, _, watcher = address.partition("/")
-            if node == self._system.node:
-                self._tell(watcher, news, incarnation)
-            else:
-                self._system.far.down(node, watcher, news)
+            self._inform(address, news, incarnation)
 
     def heard(self, node: str, watcher: str, name: str, news: Down) -> None:
         """An actor on another node is gone: tell who watches it here, unless it has been told."""
@@ -79,6 +81,13 @@ class Watches:
     def count(self) -> int:
         """Watches that are kept."""
         return self._table.count()
+
+    def _inform(self, address: str, news: Down, incarnation: int) -> None:
+        node, _, watcher = address.partition("/")
+        if node == self._system.node:
+            self._tell(watcher, news, incarnation)
+        else:
+            self._system.far.down(node, watcher, news)
 
     def _tell(self, watcher: str, news: Down, incarnation: int) -> None:
         cell = self._system.find(watcher)
@@ -98,10 +107,14 @@ class _Table:
         self._here: dict[str, dict[str, int]] = {}  # name here -> addresses of its watchers
         self._there: dict[str, dict[tuple[str, str], int]] = {}  # other node -> (watcher here, name there)
 
-    def here(self, name: str, watcher: str, incarnation: int = 0) -> None:
-        """`watcher` (an address) watches a name here."""
+    def here(self, name: str, watcher: str, incarnation: int = 0) -> bool:
+        """`watcher` (an address) watches a name here; False if too many do."""
         with self._lock:
-            self._here.setdefault(name, {})[watcher] = incarnation
+            watchers = self._here.setdefault(name, {})
+            if len(watchers) >= WATCHERS and watcher not in watchers:
+                return False
+            watchers[watcher] = incarnation
+            return True
 
     def not_here(self, name: str, watcher: str) -> None:
         """It does so no more."""

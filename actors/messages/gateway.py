@@ -20,7 +20,7 @@ class ReadArtifact(Message, frozen=True):
 
 
 class Received(Note, frozen=True):
-    """Note to self: a client's frame, unread, whom to answer, and whose it is."""
+    """A client's frame, unread, whom to answer, and whose it is."""
 
     client: tuple[bytes, ...]
     frame: bytes

@@ -18,7 +18,7 @@ from tests.actors.test_conversation import TRACE, said
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.disk.artifact_store import Store
-from tucano.actors.gateway import Gateway
+from tucano.actors.gateway import STREAMS, Gateway
 from tucano.actors.kernel import Child, Lifecycle, Refused, Span, System, TraceInfo
 from tucano.actors.messages.deployer import Accepted, Deploy, Scale
 from tucano.actors.messages.discovery import Put, Record
@@ -274,3 +274,14 @@ def test_a_stream_goes_on_when_the_record_has_crashed(desk: Desk) -> None:
     eventually(lambda: next(actor for actor in desk.node.snapshot() if actor.name == "discovery").restarts == 1)
     desk.node.ref("discovery").tell(Record("kind", "hello", "afterwards"))
     assert client.receive()["item"]["events"][0]["text"] == "afterwards"
+
+
+def test_no_more_streams_are_followed_than_there_may_be(desk: Desk) -> None:
+    client = desk.client()
+    for number in range(STREAMS + 1):
+        client.send("events", number, since=-1, follow=True)
+    answers = {
+        answer["id"]: answer for answer in (client.receive() for _ in range(STREAMS + 1)) if "item" not in answer
+    }
+    assert answers[STREAMS]["error"]["code"] == "unavailable"
+    assert all("ok" in answers[number] for number in range(STREAMS))

@@ -7,10 +7,12 @@ import threading
 import msgspec
 import pytest
 
-from tests.contract.kit import PATIENCE, Do, Total, info, parts
+from tests.contract.kit import PATIENCE, Add, Diary, Do, Total, info, parts
 from tests.contract.world import RealWorld
 from tests.helpers import eventually
-from tucano.actors.kernel import Actor, Child, Message, Refused, System
+from tucano.actors.kernel import Actor, Child, Down, Message, Note, Refused, System
+from tucano.actors.kernel.message import Codec
+from tucano.actors.kernel.watches import WATCHERS
 from tucano.actors.messages import deployer  # noqa: F401 - so that its tags are known
 from tucano.transport.link import BULK, CONTROL, METRICS, Kind, Letter
 
@@ -62,6 +64,70 @@ def test_an_answer_does_not_wait_for_the_message_after_it(real: RealWorld) -> No
         assert first.get() == 0
     finally:
         answered.set()
+
+
+def test_a_malformed_letter_costs_none_of_those_beside_it(real: RealWorld) -> None:
+    here, there = real.pair([], parts("a"))
+    bad = [Letter(Kind.REFUSAL, body=msgspec.Raw(b"\x92\xa1\xff\xa1\xff")), Letter(Kind.TELL, "a" * 1000)]
+    tag, body = Codec().encode(Add(3))
+    for letter in (*bad, Letter(Kind.WATCH, "a"), Letter(Kind.DOWN, "a"), Letter(77)):
+        there.far.letters("here", [letter, Letter(Kind.TELL, "a", "", 0, 0, tag, msgspec.Raw(body))])
+    eventually(lambda: here.ref("there/a").ask(Total(), timeout=PATIENCE) == 15)
+    refused = [event.detail for event in there.events() if event.what == "message_refused"]
+    assert any("malformed" in text for text in refused)
+    assert any("no actor can be called" in text for text in refused)
+
+
+def test_nobody_answers_for_another_node(real: RealWorld) -> None:
+    here, there = real.pair([], parts("a"))
+    real.block(there.ref("a"))
+    future = here.ref("there/a").ask(Total(), timeout=PATIENCE, block=False)
+    (number,) = here.far._pending
+    for kind, body in ((3, b"\x2a"), (3, b"\xc1"), (4, b"\x92\xa1a\xa1b"), (4, b"")):
+        here.far.letters("evil", [Letter(kind, "", "", number, body=msgspec.Raw(body))])
+    real.unblock()
+    assert future.get(timeout=PATIENCE) == 0
+    assert "it answers what there was asked" in [event.detail for event in here.events()]
+
+
+def test_an_answer_to_the_incarnation_before_answers_nothing(real: RealWorld) -> None:
+    here, there = real.pair([], parts("a"))
+    real.block(there.ref("a"))
+    future = here.ref("there/a").ask(Total(), timeout=PATIENCE, block=False)
+    here.far.letters("there", [Letter(Kind.ANSWER, id=number, body=msgspec.Raw(b"\x2a")) for number in range(1000)])
+    real.unblock()
+    assert future.get(timeout=PATIENCE) == 0
+
+
+class Nudge(Note, frozen=True):
+    pass
+
+
+class Watchful(Actor):
+    Inbox = Add | Down | Nudge
+    total = 0
+
+    def receive(self, message: Add | Down | Nudge) -> int:
+        self.total += message.number if isinstance(message, Add) else 1000
+        return self.total
+
+
+@pytest.mark.parametrize("message", [Nudge(), Down("there/a", "crashed")])
+def test_what_an_actor_says_to_itself_no_other_node_can_say(real: RealWorld, message: Message) -> None:
+    here, _ = real.pair([], [Child("a", Watchful)])
+    here.ref("there/a").tell(message)
+    with pytest.raises(Refused, match="no message is called"):
+        here.ref("there/a").ask(message, timeout=PATIENCE)
+    assert here.ref("there/a").ask(Add(1), timeout=PATIENCE) == 1
+
+
+def test_watchers_that_another_node_makes_up_are_bounded_and_told(real: RealWorld) -> None:
+    diary: Diary = []
+    here, there = real.pair(parts("w", diary=diary), parts("a"))
+    there.far.letters("here", [Letter(Kind.WATCH, "a", f"here/{number}") for number in range(WATCHERS)])
+    assert there.watches.count() == WATCHERS
+    here.ref("w").ask(Do(lambda actor: actor.watch(actor.address("there/a"))), timeout=PATIENCE)
+    eventually(lambda: Down("there/a", "node_silent", f"{WATCHERS} watch it, the most that may") in diary)
 
 
 class Large(Message, frozen=True):

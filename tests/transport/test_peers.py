@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.transport.box import CLUSTER, tell
 from tucano.transport.link import BEAT, BULK, CONTROL, Kind, Letter
-from tucano.transport.peers import CLAIM, LATE, Heard, NameTaken, Peers
+from tucano.transport.peers import CLAIM, LATE, MOST, Heard, NameTaken, Peers
 from tucano.transport.wire import BadFrame, Peer, routing_id
 
 ME = Peer(CLUSTER, "me", 5, "tcp://127.0.0.1:1")
@@ -178,3 +178,27 @@ def test_ups_and_downs_take_turns_and_letters_come_only_from_who_is_up(
         if heard.left:
             left[node] = up.pop(node)
         assert [name for name in "ab" if name in peers] == sorted(up)
+
+
+def test_no_more_nodes_come_up_than_there_are_sockets_for_and_who_is_here_stays() -> None:
+    peers = Peers(ME, 0.0)
+    for number in range(MOST):
+        peers.heard(of(f"n{number}"), CONTROL, [], 0.0)
+    with pytest.raises(BadFrame, match="the most that there may be"):
+        peers.heard(of("late"), CONTROL, [], 0.0)
+    assert peers.heard(of("n7"), CONTROL, [tell("x")], 0.1) == Heard([tell("x")])
+    peers.heard(of("n7"), CONTROL, [BYE], 0.2)
+    assert peers.heard(of("late"), CONTROL, [], 0.3).came_up
+
+
+def test_a_node_whose_clock_went_back_before_it_restarted_is_heard_once_the_one_before_is_silent() -> None:
+    peers = Peers(ME, 0.0)
+    for beat in range(8):
+        peers.heard(of("a", 10_000_000), CONTROL, [], beat * BEAT)
+    restarted, now = of("a", 10_000_000 - 3 * 3_600_000), 8 * BEAT  # three hours, in milliseconds
+    with pytest.raises(BadFrame, match="has been replaced"):
+        peers.heard(restarted, CONTROL, [], now)
+    while "a" in peers:
+        peers.tick(now := now + BEAT)
+    assert now < 5.0
+    assert peers.heard(restarted, CONTROL, [tell("x")], now) == Heard([tell("x")], came_up=True)

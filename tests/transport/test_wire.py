@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import deque
 
 import msgspec
@@ -72,3 +73,15 @@ def test_a_letter_that_no_frame_holds_goes_alone_and_is_refused() -> None:
     assert count == 1
     with pytest.raises(wire.BadFrame, match="at most"):
         wire.decode(frame)
+
+
+@pytest.mark.parametrize("header", [b"\xdc\xff\xff", b"\xdd\x00\xff\xff\xff", b"\xdd\xff\xff\xff\xff"])
+def test_letters_are_counted_before_they_are_made(header: bytes) -> None:
+    """16 MiB can hold five million letters of three bytes, which would be a gigabyte."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(wire.BadFrame, match="letters in a frame; at most 4096"):
+            wire.decode(header + b"\x91\x00" * 100_000)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

@@ -66,6 +66,24 @@ def test_what_only_a_stranger_would_send_is_refused_each_time(
     assert not a.connected("evil")
 
 
+@pytest.mark.parametrize("address", ["tcp://12.1:1", "tcp://-:1", "tcp://192.0.2.1:1"])
+def test_who_claims_the_name_of_another_from_where_nobody_can_be_told_so_is_refused(
+    node: tuple[ZmqLink, Box], address: str
+) -> None:
+    a, box_a = node
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with context, context.socket(zmq.DEALER) as good, context.socket(zmq.DEALER) as evil:
+        for dealer, incarnation, at in ((good, 1, "tcp://127.0.0.1:1"), (evil, 2, address)):
+            dealer.set(zmq.ROUTING_ID, wire.routing_id(wire.Peer(CLUSTER, "b", incarnation, at)))
+            dealer.set(zmq.LINGER, 0)
+            dealer.connect(a.address)
+            dealer.send(wire.encode([tell(str(incarnation))]))
+            eventually(lambda: box_a.tags() == ["1"])
+        eventually(lambda: a.refused == 1)
+        good.send(wire.encode([tell("still heard")]))
+        eventually(lambda: box_a.tags() == ["1", "still heard"])
+
+
 @contextlib.contextmanager
 def other(name: str, address: str) -> Iterator[subprocess.Popen[str]]:
     """A node in a process of its own; see `other_node`."""
@@ -87,8 +105,8 @@ def test_a_process_that_is_suspended_is_down_and_up_again_when_it_goes_on(node: 
         eventually(lambda: not a.connected("b"))
         assert [why[:6] for _, why in box_a.news] == ["up", "silent"]
         process.send_signal(signal.SIGCONT)
-        eventually(lambda: a.connected("b"))
-        assert [why[:6] for _, why in box_a.news] == ["up", "silent", "up"]
+        eventually(lambda: [why[:6] for _, why in box_a.news] == ["up", "silent", "up"])
+        assert a.connected("b")
         assert a.send("b", tell("again"))
         eventually(lambda: "again" in box_a.tags())
     eventually(lambda: box_a.news[-1] == ("b", "left"))

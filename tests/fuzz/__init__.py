@@ -1,0 +1,1 @@
+"""What no friend would send, at the doors where others come in: `python -m tests.fuzz --help`."""
