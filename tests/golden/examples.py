@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect
 
 import tucano.actors.messages
-from tucano.actors.kernel import Message, Ref, Refused, System
+from tucano.actors.kernel import Down, Message, Ref, Refused, System
 from tucano.actors.kernel.message import Codec
 from tucano.actors.messages.model import Event
 from tucano.actors.pure import requests
@@ -85,7 +85,7 @@ def plain(value: Any) -> Any:
 def letters() -> dict[str, Letter]:
     """A letter of each kind, as the kernel fills it."""
     tag, body = codec.encode(example(kinds()["deployer.Scale/1"]))
-    down, gone = codec.encode(example(kinds()["down.Down/1"]))
+    down, gone = codec.encode(example(Down))
     said, trace = msgspec.Raw(body), "0123456789abcdef:worker-1.18bcfe56800.7::tell"
     refusal = msgspec.Raw(msgspec.msgpack.encode(("not_found", "controller/nobody: no actor has that name")))
     watcher, seven = "worker-1/supervisor", msgspec.Raw(b"\x07")
