@@ -22,7 +22,7 @@ _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?]*)(.*)")
 # Of one hop, or ours to say: never sent on as they came. `Proxy` would become HTTP_PROXY in a CGI environment.
 _DROPPED: Final = frozenset(
     b"connection keep-alive te upgrade transfer-encoding content-length host proxy http2-settings expect "
-    b"forwarded x-forwarded-for x-forwarded-proto x-forwarded-host".split()
+    b"forwarded x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix".split()
 )
 # What is read here.
 _READ: Final = frozenset(
