@@ -1,5 +1,6 @@
 """Heads of answers: parsed as strictly as those of requests."""
 
+from collections.abc import Set
 from typing import Final, NamedTuple
 
 from .head import CHUNKED, UNTIL_CLOSE, body_length, split_fields, tokens
@@ -25,12 +26,14 @@ class Answer(NamedTuple):
         length: Bytes of the body, `CHUNKED` or `UNTIL_CLOSE`; what a HEAD request would make of it is not in here.
         keep_alive: The instance will take another request on this connection.
         head: The head to send on, without its end.
+        upgrade: The protocols that it names, in lower case: those that follow a 101.
     """
 
     status: int
     length: int
     keep_alive: bool
     head: bytes
+    upgrade: Set[bytes]
 
 
 class Answers:
@@ -79,8 +82,9 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
     connection = tokens(read.get(b"connection"))
     lines = [b"HTTP/1.1 ", status_line[9:], b"\r\n"]
     lines += [kept_line for key, kept_line in kept if key not in connection]
-    if status == 101:
-        lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(read.get(b"upgrade", ())))
+    upgrade = read.get(b"upgrade")
+    if upgrade and status in (101, 426):  # elsewhere it is an offer of one hop
+        lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(upgrade))
     if status < 200 or status == 204:
         length = 0  # never a body, so no word about its length either
     elif length == CHUNKED and not http10:
@@ -93,4 +97,5 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
         length=UNTIL_CLOSE if length is None else length,
         keep_alive=b"close" not in connection and (not old or b"keep-alive" in connection),
         head=b"".join(lines),
+        upgrade=tokens(upgrade),
     )

@@ -8,7 +8,7 @@ from . import framing
 from .answer import Answer, Answers
 from .log import escaped
 from .pick import Candidate
-from .rules import MAX_HEAD, Refused
+from .rules import BARE_LF, MAX_HEAD, Refused
 
 SHORT: Final = 8 * 1024  # bytes of a piece that is cheaper to copy behind its head than to send as a second buffer
 _POOL: Final = 256  # idle connections kept per instance
@@ -120,6 +120,8 @@ class Upstream(asyncio.Protocol):
             if end < 4:
                 if len(data) > MAX_HEAD:
                     raise Refused("the head of the answer is too long")
+                if BARE_LF.search(data):  # its end would never come
+                    raise Refused("a line of the answer ends with LF alone")
                 self._head = data
                 asker.touch()
                 return

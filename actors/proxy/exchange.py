@@ -9,12 +9,12 @@ from .attempt import Attempt
 from .back import SHORT, Backend, Upstream
 from .head import CHUNKED, UNTIL_CLOSE, Request
 from .own import Own
+from .reading import SLOW_INSTANCE
 
 if TYPE_CHECKING:
     from .front import Client
 
 _REPEATABLE: Final = 64 * 1024  # bytes of a request's body that are held so that it can be sent again
-SLOW_INSTANCE: Final = 1  # why a client is held back
 _LEFT: Final = 499  # in the log: the client left before its answer was complete
 
 
@@ -101,8 +101,8 @@ class Exchange(Attempt):
 
     def switched(self, answer: Answer, data: bytes) -> None:
         """Become a tunnel, if that was asked for."""
-        if not self._fields.upgrade:
-            self.broken("it leaves HTTP unasked")
+        if not answer.upgrade or not answer.upgrade <= self._fields.upgrade:
+            self.broken("it leaves HTTP for what nobody asked for")
             return
         self._status = answer.status
         self._held = None
@@ -146,7 +146,7 @@ class Exchange(Attempt):
             if upstream.keep_alive and self.body is None:
                 backend.give(upstream)
             else:
-                upstream.transport.close()
+                self._part(upstream)
         self._finish(backend, keep=self._keep)
 
     def broken(self, why: str) -> None:
@@ -224,9 +224,16 @@ class Exchange(Attempt):
         backend = self._backend
         upstream = self._release()
         if upstream is not None:
-            upstream.transport.close()
+            self._part(upstream)
         self._status = self._status or status
         self._account(backend)
+
+    def _part(self, upstream: Upstream) -> None:
+        """Close; what waits for an instance that does not read must not wait for ever, if it is not the whole."""
+        if self.body is None:
+            upstream.transport.close()
+        else:
+            upstream.transport.abort()
 
     @property
     def begun(self) -> bool:

@@ -8,16 +8,19 @@ import re
 from enum import Enum, auto
 from typing import Final, Protocol
 
-from .head import CHUNKED, UNTIL_CLOSE
-from .rules import FIELD, Refused
+from .head import CHUNKED, UNTIL_CLOSE, ours_to_say
+from .rules import FIELD, TCHAR, Refused
 
 _MAX_SIZE_LINE: Final = 256  # bytes: a size of 15 digits and extensions nobody uses
 _MAX_TRAILERS: Final = 8 * 1024  # bytes of all trailer lines
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e]*+)?")
+_QUOTED = rb"\"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*+\""
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;%b++(?:=(?:%b++|%b))?+)*+" % (TCHAR, TCHAR, _QUOTED))
 _BARE = re.compile(rb"(?<!\r)\n|\r(?!\n).")
-# What a trailer must not say: it would change what the head has decided.
-_FORBIDDEN: Final = frozenset(b"content-length transfer-encoding host connection trailer te upgrade".split())
+# What a trailer must not say, beside what is ours: it would change what the head has decided (RFC 9110, 6.5.1).
+_FORBIDDEN: Final = frozenset(
+    b"trailer authorization cookie set-cookie range content-encoding content-type content-range max-forwards".split()
+)
 
 
 class Body(Protocol):
@@ -155,7 +158,8 @@ class Chunked:
         elif not line:
             self._at = _At.DONE
         else:
-            if FIELD.fullmatch(line) is None or line.partition(b":")[0].lower() in _FORBIDDEN:
+            name = line.partition(b":")[0].lower()
+            if FIELD.fullmatch(line) is None or name in _FORBIDDEN or ours_to_say(name):
                 raise Refused("a trailer line that is not allowed")
             self._trailers += len(line) + 2
         return end + 2

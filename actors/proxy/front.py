@@ -9,17 +9,17 @@ from typing import Final, cast
 
 from . import own
 from .answer import CLOSES
-from .exchange import SLOW_INSTANCE, Exchange
-from .rules import Refused, check_partial
+from .exchange import Exchange
+from .reading import MANY_REQUESTS, SLOW_INSTANCE, Reading
+from .rules import EMPTY_LINES, Refused, check_partial
 from .shared import Shared
 
 _PIPELINE: Final = 64 * 1024  # bytes of further requests that are read while one is open
 _DISCARD: Final = 1024 * 1024  # bytes that are read and dropped so that a client may read our last words
-MANY_REQUESTS: Final = 2  # why a client is held back, beside `SLOW_INSTANCE`
 _NO_AGENT: Final = b'"-" "-"'
 
 
-class Client(asyncio.Protocol):
+class Client(Reading):
     """A client's connection.
 
     Attributes:
@@ -29,21 +29,20 @@ class Client(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_backlog", "_buffer", "_choked", "_discarded", "_ended", "_held_back", "_lingering", "_served", "_shut",
-        "closing", "deadline", "exchange", "forwarded", "peer", "shared", "transport",
+        "_backlog", "_buffer", "_choked", "_discarded", "_ended", "_lingering", "_seen", "_served", "_shut",
+        "closing", "deadline", "exchange", "forwarded", "peer", "shared",
     )  # fmt: skip
 
-    transport: asyncio.Transport
-
     def __init__(self, shared: Shared) -> None:
+        super().__init__()
         self.shared = shared
         self.exchange: Exchange | None = None
         self.closing = shared.stopping
         self._buffer = b""  # what came and was not read yet: the beginning of a head, or further requests
+        self._seen = 0  # bytes of it that were looked through and are a good beginning
         self._backlog = 0  # bytes the client had still to read when we looked last
         self._choked = False  # the client reads slower than we write
         self._ended = False  # the client sends no more
-        self._held_back = 0  # the reasons why we do not read
         self._served = False  # it has carried a request
         self._shut = False  # nothing more is read
         self._lingering = False  # all is said; what still comes is dropped
@@ -91,13 +90,18 @@ class Client(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """Start the requests whose heads are complete; keep what is left."""
+        seen, self._seen = self._seen, 0
         while data and not self._choked and not self._shut:
-            end = data.find(b"\r\n\r\n")
+            if data.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request are ignored
+                data, seen = EMPTY_LINES.sub(b"", data, 1), 0
+                continue
+            end = data.find(b"\r\n\r\n", max(0, seen - 3))
             try:
                 if end < 0:
-                    check_partial(data)
+                    check_partial(data, seen)
                     if not self._buffer:
                         self.deadline = self.shared.clock() + self.shared.timeouts.head
+                    self._seen = len(data)
                     break
                 exchange = Exchange(self, self.shared.heads.parse(data, end))
             except Refused as refused:
@@ -105,6 +109,7 @@ class Client(asyncio.Protocol):
                 return
             self.exchange = exchange
             self._buffer = b""
+            seen = 0
             self.deadline = inf
             data = data[end + 4 :]
             if exchange.body is not None:
@@ -212,15 +217,18 @@ class Client(asyncio.Protocol):
 
     def _close(self, *, linger: bool) -> None:
         """Say no more. To close while the client sends would reset the connection under the answer it is to read."""
+        timeouts, now = self.shared.timeouts, self.shared.clock()
         self._shut = True
         self._buffer = b""
+        self._backlog = self.transport.get_write_buffer_size()
         if linger and not self._ended and not self.transport.is_closing():
             self._lingering = True
-            self.deadline = self.shared.clock() + self.shared.timeouts.linger
+            self.deadline = now + timeouts.linger
             self.transport.write_eof()
             self.let_go(SLOW_INSTANCE)
             self._bound()
         else:
+            self.deadline = now + timeouts.stall
             self.transport.close()
 
     def drain(self) -> None:
@@ -252,23 +260,10 @@ class Client(asyncio.Protocol):
         if self.exchange is not None:
             self.deadline = inf if self.exchange.body is None else shared.clock() + shared.timeouts.stall
             self.exchange.choke(full=False)
-        else:
+        elif not self._shut:
             self.deadline = shared.clock() + shared.timeouts.idle
             if self._buffer:
                 shared.loop.call_soon(self._next)
-
-    def hold_back(self, reason: int) -> None:
-        """Read no more while this reason lasts: `SLOW_INSTANCE` or `MANY_REQUESTS`."""
-        if not self._held_back and not self.transport.is_closing():
-            self.transport.pause_reading()
-        self._held_back |= reason
-
-    def let_go(self, reason: int) -> None:
-        """Read on, as far as this reason goes."""
-        if self._held_back & reason:
-            self._held_back &= ~reason
-            if not self._held_back and not self.transport.is_closing():
-                self.transport.resume_reading()
 
     def _bound(self) -> None:
         """Bound what waits in the buffer."""
@@ -281,12 +276,14 @@ class Client(asyncio.Protocol):
         """The deadline has passed: the client is too slow, or has gone silently."""
         timeouts = self.shared.timeouts
         exchange = self.exchange
-        if self._choked and not self._lingering:
+        if self._choked or self._shut:
             before, self._backlog = self._backlog, self.transport.get_write_buffer_size()
             if self._backlog < before:
-                self.deadline = now + timeouts.stall
-            else:
+                self.deadline = now + (timeouts.linger if self._lingering else timeouts.stall)
+            elif self._backlog:
                 self.cut()
+            else:
+                self.transport.abort()
         elif exchange is not None:
             if self._held_back & SLOW_INSTANCE:
                 self.deadline = now + timeouts.stall  # it is the instance that is slow
@@ -294,7 +291,5 @@ class Client(asyncio.Protocol):
                 self._break_off(exchange, Refused("the body did not come in time", HTTPStatus.REQUEST_TIMEOUT))
         elif self._buffer:
             self._refuse(Refused("the head did not come in time", HTTPStatus.REQUEST_TIMEOUT), self._buffer)
-        elif self._lingering:
-            self.transport.abort()
         else:
-            self.transport.close()
+            self._close(linger=False)

@@ -22,8 +22,11 @@ _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?]*)(.*)")
 # Of one hop, or ours to say: never sent on as they came. `Proxy` would become HTTP_PROXY in a CGI environment.
 _DROPPED: Final = frozenset(
     b"connection keep-alive te upgrade transfer-encoding content-length host proxy http2-settings expect "
-    b"forwarded x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix".split()
+    b"forwarded x-real-ip".split()
 )
+_DROPPED_KINDS: Final = (b"proxy-", b"x-forwarded-")
+# In a CGI environment these read as a hyphen: `X_Forwarded_For` must not get past us.
+_AS_HYPHEN: Final = bytes.maketrans(b"!#$%&'*+._`|~", b"-" * 13)
 # What is read here.
 _READ: Final = frozenset(
     b"host content-length transfer-encoding connection te upgrade expect accept referer user-agent".split()
@@ -39,7 +42,7 @@ class Fields(NamedTuple):
         length: Bytes of the body, or `CHUNKED`.
         keep_alive: The client can send another request on this connection.
         http10: The client speaks HTTP/1.0: it understands neither chunks nor interim answers.
-        upgrade: The client asks to leave HTTP, and the request may ask for that.
+        upgrade: The protocols, in lower case, for which the client asks to leave HTTP, if the request may ask for that.
         json: The client would rather read our own errors as JSON.
         lines: The header lines to send on, each with its CRLF.
         agent: `"referer" "user-agent"` for the log, escaped.
@@ -50,7 +53,7 @@ class Fields(NamedTuple):
     length: int
     keep_alive: bool
     http10: bool
-    upgrade: bool
+    upgrade: Set[bytes]
     json: bool
     lines: bytes
     agent: bytes
@@ -120,9 +123,11 @@ def _origin(method: bytes, target: bytes, fields: Fields) -> bytes:
     if absolute is None:
         raise Refused("a target must be /PATH or http://HOST/PATH")
     authority, path = absolute.groups()
+    if method == b"OPTIONS" and not path:
+        path = b"*"  # RFC 9112, 3.2.4
     if not HOST.fullmatch(authority) or authority.lower() != fields.host.lower():
         raise Refused("the host of the target is not that of the Host line")
-    return path if path[:1] == b"/" else b"/" + path
+    return path if path[:1] in (b"/", b"*") else b"/" + path
 
 
 def split_fields(block: bytes) -> list[tuple[bytes, bytes, bytes]]:
@@ -176,6 +181,12 @@ def body_length(lengths: list[bytes] | None, codings: list[bytes] | None, *, htt
     return int(lengths[0])
 
 
+def ours_to_say(key: bytes) -> bool:
+    """Whether a field (its name in lower case) is of one hop, or ours to say: it is not sent on as it came."""
+    plain = key.translate(_AS_HYPHEN)
+    return plain in _DROPPED or plain.startswith(_DROPPED_KINDS)
+
+
 def parse_fields(block: bytes, *, http10: bool) -> Fields:
     """Decide what the header lines of a request mean.
 
@@ -191,15 +202,15 @@ def parse_fields(block: bytes, *, http10: bool) -> Fields:
     for key, name, value in split_fields(block):
         if key in _READ:
             read.setdefault(key, []).append(value)
-        # An underscore reads as a hyphen in a CGI environment: `X_Forwarded_For` must not get past us.
-        plain = key.replace(b"_", b"-") if b"_" in key else key
-        if plain not in _DROPPED and not plain.startswith(b"proxy-"):
+        if not ours_to_say(key):
             kept.append((key, b"%b: %b\r\n" % (name, value)))
 
     length = body_length(read.get(b"content-length"), read.get(b"transfer-encoding"), http10=http10)
     host = _host(read.get(b"host"), http10=http10)
     options = tokens(read.get(b"connection"))
-    upgrade = b"upgrade" in options and not http10 and not length and _may_upgrade(read.get(b"upgrade"))
+    upgrade = _NO_TOKENS
+    if b"upgrade" in options and not http10 and not length:
+        upgrade = _protocols(read.get(b"upgrade"))
     lines = [line for key, line in kept if key not in options]
     if host:
         lines.insert(0, b"Host: %b\r\nX-Forwarded-Host: %b\r\n" % (host, host))
@@ -238,10 +249,10 @@ def _host(hosts: list[bytes] | None, *, http10: bool) -> bytes:
     return hosts[0]
 
 
-def _may_upgrade(protocols: list[bytes] | None) -> bool:
-    # h2c is never passed on: inside such a tunnel requests would get past routing and these rules.
-    offered = tokens(protocols)
-    return bool(offered - {b""}) and b"h2c" not in offered
+def _protocols(values: list[bytes] | None) -> Set[bytes]:
+    # Another HTTP (h2c, HTTP/2.0) is never passed on: in such a tunnel requests would get past routing and these rules.
+    offered = tokens(values) - {b""}
+    return _NO_TOKENS if any(one.startswith((b"h2", b"h3", b"http")) for one in offered) else offered
 
 
 def _logged(values: list[bytes] | None) -> bytes:

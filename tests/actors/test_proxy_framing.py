@@ -39,6 +39,15 @@ BAD = {
     "a folded trailer": b"0\r\nA: b\r\n c\r\n\r\n",
     "a trailer with LF": b"0\r\nA: b\nC: d\r\n\r\n",
     "trailers without end": b"0\r\n" + b"A: b\r\n" * 2000,
+    "an extension without a name": b"5;\r\nhello\r\n",
+    "two semicolons": b"5;;a\r\nhello\r\n",
+    "an extension without its value": b"5;a=\r\nhello\r\n",
+    "a quote that does not end": b'5;a="b\r\nhello\r\n',
+    "a space in the extension": b"5;a b\r\nhello\r\n",
+    "a trailer that routes": b"0\r\nHost: other\r\n\r\n",
+    "a trailer that admits": b"0\r\nAuthorization: x\r\n\r\n",
+    "a trailer that says who asks": b"0\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
+    "a trailer that says so to CGI": b"0\r\nX_Forwarded_For: 1.2.3.4\r\n\r\n",
     "LF for the end": b"0\r\n\n\n",
 }
 
