@@ -215,7 +215,7 @@ class Balancer(Actor):
         draining = [i.id for i in self._instances.values() if i.state == "draining"]
         idle = tuple(identifier for identifier in draining if identifier not in busy)
         if idle:
-            self._deployer.tell(deployer.Drained(idle))
+            self._deployer.tell(deployer.Drained(idle, self.ref.node, self._pid))
         self._looking = bool(draining)
         if draining:
             self.after(DRAIN_LOOK, DrainDue())

@@ -2,12 +2,13 @@
 
 It knows no actor. `server` is the whole; `front` a client's connection, `back` an instance's, `exchange` one request
 between them, `attempt` its search for an instance, `hold` the requests that wait for one, `table` the routes, `log` the
-access log. Pure, without input or output: `rules`, `head` and `answer` (parsing), `framing` (where bodies end), `pick`
-(choosing), `own` (our own answers), `memo`.
+access log; `certificates`, `handshake` and `redirect` are what TLS adds. Pure, without input or output: `rules`, `head`
+and `answer` (parsing), `framing` (where bodies end), `pick` (choosing), `own` (our own answers), `memo`.
 """
 
-from .server import Proxy
+from .certificates import Certificates
+from .server import Proxy, Secure
 from .shared import Timeouts
 from .table import Service, ServiceStats, Target
 
-__all__ = ["Proxy", "Service", "ServiceStats", "Target", "Timeouts"]
+__all__ = ["Certificates", "Proxy", "Secure", "Service", "ServiceStats", "Target", "Timeouts"]

@@ -192,7 +192,7 @@ class Exchange(Attempt):
 
     def instance_eof(self) -> None:
         """The instance sends no more into the tunnel."""
-        if self._half_closed:
+        if self._half_closed or self.client.secure:  # TLS ends both ways at once
             self._end_tunnel()
         else:
             self._half_closed = True

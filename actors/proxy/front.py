@@ -10,13 +10,15 @@ from typing import Final, cast
 from . import own
 from .answer import CLOSES
 from .exchange import Exchange
+from .head import Request
 from .reading import MANY_REQUESTS, SLOW_INSTANCE, Reading
 from .rules import EMPTY_LINES, Refused, check_partial
 from .shared import Shared
 
 _PIPELINE: Final = 64 * 1024  # bytes of further requests that are read while one is open
 _DISCARD: Final = 1024 * 1024  # bytes that are read and dropped so that a client may read our last words
-_NO_AGENT: Final = b'"-" "-"'
+_TLS: Final = b"\x16\x03"  # what TLS begins with
+NO_AGENT: Final = b'"-" "-"'
 
 
 class Client(Reading):
@@ -25,19 +27,28 @@ class Client(Reading):
     Attributes:
         closing: The request that is open, or the first one, is the last.
         deadline: When `expire` is due; `inf` while there is nothing to wait for.
-        forwarded: The last header lines of each request that is sent on, with the empty line.
+        forwarded: What each request that is sent on ends with: the rest of its Forwarded line, further lines, and the
+            empty one.
+        inside: It came to the front for this machine's own programs.
+
+    Args:
+        shared: The data path.
+        secure: The connection is TLS.
+        inside: See above.
     """
 
     __slots__ = (
         "_backlog", "_buffer", "_choked", "_discarded", "_ended", "_lingering", "_seen", "_served", "_shut",
-        "closing", "deadline", "exchange", "forwarded", "peer", "shared",
+        "closing", "deadline", "exchange", "forwarded", "inside", "peer", "secure", "shared",
     )  # fmt: skip
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, *, secure: bool = False, inside: bool = False) -> None:
         super().__init__()
         self.shared = shared
+        self.secure = secure
+        self.inside = inside
         self.exchange: Exchange | None = None
-        self.closing = shared.stopping
+        self.closing = False
         self._buffer = b""  # what came and was not read yet: the beginning of a head, or further requests
         self._seen = 0  # bytes of it that were looked through and are a good beginning
         self._backlog = 0  # bytes the client had still to read when we looked last
@@ -52,8 +63,12 @@ class Client(Reading):
         """A client connected."""
         self.transport = cast(asyncio.Transport, transport)
         self.peer = transport.get_extra_info("peername")[0].encode("ascii")
-        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n\r\n" % self.peer
+        proto = b"https" if self.secure else b"http"
+        lines = b"for=%b;proto=%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n\r\n"
+        node = b'"[%b]"' % self.peer if b":" in self.peer else self.peer
+        self.forwarded = lines % (node, proto, self.peer, proto)
         shared = self.shared
+        self.closing = shared.stopping  # now, and not before a handshake that took its time
         shared.clients.add(self)
         self.deadline = shared.clock() + shared.timeouts.head
 
@@ -64,8 +79,7 @@ class Client(Reading):
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.abandon()
-        if not shared.clients:
-            shared.empty.set()
+        shared.look_if_empty()
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
@@ -103,7 +117,7 @@ class Client(Reading):
                         self.deadline = self.shared.clock() + self.shared.timeouts.head
                     self._seen = len(data)
                     break
-                exchange = Exchange(self, self.shared.heads.parse(data, end))
+                exchange = self.begin(self.shared.heads.parse(data, end))
             except Refused as refused:
                 self._refuse(refused, data)
                 return
@@ -125,6 +139,10 @@ class Client(Reading):
         self._buffer = data
         if data:
             self._bound()
+
+    def begin(self, request: Request) -> Exchange:
+        """What is to be done with a request."""
+        return Exchange(self, request)
 
     def _body(self, exchange: Exchange, data: bytes) -> None:
         try:
@@ -148,10 +166,10 @@ class Client(Reading):
         """The client sends no more. True keeps our own direction open."""
         again, self._ended = self._ended, True  # it is told again when reading is resumed
         exchange = self.exchange
-        if exchange is None:
-            return not self._shut and b"\r\n\r\n" in self._buffer  # further requests that are due to be read
-        if exchange.body is not None:
-            return False  # the request will never be complete
+        if exchange is None:  # open for further requests that are due to be read
+            return not self.secure and not self._shut and b"\r\n\r\n" in self._buffer
+        if exchange.body is not None or self.secure:
+            return False  # the request will never be complete; and TLS ends both ways at once
         if exchange.tunnel and not again:
             exchange.client_eof()
         return True  # it has asked, and may still read the answer
@@ -211,8 +229,8 @@ class Client(Reading):
         answer = own.refused(refused.why, refused.status).render(as_json=False, bare=False, end=CLOSES)
         self.transport.write(answer)
         if data:
-            line = data[:256].partition(b"\r\n")[0]
-            self.shared.log.line(self.peer, line, refused.status, len(answer), _NO_AGENT, b"-", 0.0)
+            line = data[:256].partition(b"\r\n")[0] if data[:2] != _TLS else b"(TLS, at the port without it)"
+            self.shared.log.line(self.peer, line, refused.status, len(answer), NO_AGENT, b"-", 0.0)
         self._close(linger=True)
 
     def _close(self, *, linger: bool) -> None:
@@ -221,7 +239,7 @@ class Client(Reading):
         self._shut = True
         self._buffer = b""
         self._backlog = self.transport.get_write_buffer_size()
-        if linger and not self._ended and not self.transport.is_closing():
+        if linger and not self._ended and not self.secure and not self.transport.is_closing():
             self._lingering = True
             self.deadline = now + timeouts.linger
             self.transport.write_eof()
@@ -229,7 +247,7 @@ class Client(Reading):
             self._bound()
         else:
             self.deadline = now + timeouts.stall
-            self.transport.close()
+            self.transport.close()  # under TLS this lingers, too: it waits for the client's own goodbye
 
     def drain(self) -> None:
         """Take no further request: close when the open one has its answer, or now.

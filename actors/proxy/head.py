@@ -44,7 +44,8 @@ class Fields(NamedTuple):
         http10: The client speaks HTTP/1.0: it understands neither chunks nor interim answers.
         upgrade: The protocols, in lower case, for which the client asks to leave HTTP, if the request may ask for that.
         json: The client would rather read our own errors as JSON.
-        lines: The header lines to send on, each with its CRLF.
+        lines: The header lines to send on, each with its CRLF, and the beginning of a Forwarded line (RFC 7239), which
+            `Client.forwarded` goes on with: the host differs by request, who asks by connection.
         agent: `"referer" "user-agent"` for the log, escaped.
     """
 
@@ -224,6 +225,7 @@ def parse_fields(block: bytes, *, http10: bool) -> Fields:
         lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(read[b"upgrade"]))
     elif b"trailers" in tokens(read.get(b"te")):
         lines.append(b"Connection: TE\r\nTE: trailers\r\n")
+    lines.append(b'Forwarded: host="%b";' % host if host else b"Forwarded: ")
     return Fields(
         service=host.partition(b":")[0].partition(b".")[0].lower().decode("ascii"),
         host=host,

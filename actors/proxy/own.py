@@ -12,11 +12,13 @@ class Own(NamedTuple):
         status: The status.
         what: What happened, a sentence.
         do: What the reader can do, a sentence.
+        lines: Further header lines, each with its CRLF.
     """
 
     status: HTTPStatus
     what: str
     do: str
+    lines: bytes = b""
 
     def render(self, *, as_json: bool, bare: bool, end: bytes) -> bytes:
         """As bytes for the client.
@@ -26,20 +28,21 @@ class Own(NamedTuple):
             bare: Leave the body out, as for HEAD.
             end: How the head ends: `STAYS`, `STAYS_10` or `CLOSES`.
         """
-        status, what, do = self
+        status, what, do, lines = self
         if as_json:
             kind = b"application/json"
             body = json.dumps({"status": int(status), "error": status.phrase, "what": what, "do": do}).encode() + b"\n"
         else:
             kind = b"text/plain; charset=utf-8"
             body = f"{int(status)} {status.phrase}: {what}\n{do}\n".encode()
-        later = b"Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            lines += b"Retry-After: 1\r\n"
         head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b" % (
             status,
             status.phrase.encode(),
             kind,
             len(body),
-            later,
+            lines,
             end,
         )
         return head if bare else head + body
@@ -83,6 +86,13 @@ def closed_early(service: str) -> Own:
     what = f"the instance of {service} closed the connection before it answered."
     do = "It may or may not have done what was asked; look before asking again."
     return Own(HTTPStatus.BAD_GATEWAY, what, do)
+
+
+def moved(location: bytes) -> Own:
+    """The same is to be asked with TLS."""
+    where = location.decode("ascii")
+    what = "this host is to be asked with TLS."
+    return Own(HTTPStatus.PERMANENT_REDIRECT, what, f"Ask {where}.", b"Location: %b\r\n" % location)
 
 
 def refused(why: str, status: HTTPStatus) -> Own:

@@ -1,6 +1,7 @@
-"""The data path as a whole: one thread, one loop, one listener."""
+"""The data path as a whole: one thread, one loop, and its listeners."""
 
 import asyncio
+import functools
 import random
 import socket
 import threading
@@ -9,13 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import uvloop
 
+from .certificates import Certificates
 from .front import Client
+from .handshake import SecureFront
 from .head import Heads
 from .log import AccessLog
+from .redirect import RedirectingClient
 from .shared import Shared, Timeouts
 from .table import Service, ServiceStats, Table
 
@@ -23,12 +27,28 @@ _FLUSH: Final = 0.2  # seconds between two writes of the access log
 _BACKLOG: Final = 4096  # connections that wait to be accepted; the kernel caps it
 
 
+class Secure(NamedTuple):
+    """The front with TLS.
+
+    Attributes:
+        listener: As the proxy's.
+        certificates: What we prove ourselves with.
+        redirect: Send who comes without TLS here, if the host has a certificate.
+    """
+
+    listener: socket.socket
+    certificates: Certificates
+    redirect: bool = False
+
+
 class Proxy:
     """An HTTP/1 balancer in a thread of its own.
 
     Args:
         listener: A bound, listening stream socket. It is the proxy's from now on: `stop` closes it (another holder of
-            the same socket, a parent or a duplicate, goes on to listen).
+            the same socket, a parent or a duplicate, goes on to listen). So are those of the other fronts.
+        secure: The front with TLS, if there is to be one.
+        inside: The listener of the front for this machine's own programs, if there is to be one.
         access_log: The file to append a line a request to; None: no log.
         chance: Where lots are drawn from. The proxy's alone.
         hold: Seconds to hold a request while no instance takes it and one is expected.
@@ -41,6 +61,8 @@ class Proxy:
         self,
         listener: socket.socket,
         *,
+        secure: Secure | None = None,
+        inside: socket.socket | None = None,
         access_log: Path | None = None,
         chance: random.Random,
         hold: float = 3.0,
@@ -49,6 +71,8 @@ class Proxy:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._listener = listener
+        self._secure = secure
+        self._inside = inside
         self._access_log = access_log
         self._chance = chance
         self._timeouts = (timeouts or Timeouts())._replace(hold=hold)
@@ -112,7 +136,8 @@ class Proxy:
         """Accept no more, let open requests end within `grace` seconds, close everything, end the thread."""
         thread, self._thread = self._thread, None
         if thread is None:
-            self._listener.close()
+            for listener in self._listeners():
+                listener.close()
             return
         self._call(self._stop, grace)
         thread.join()
@@ -153,7 +178,7 @@ class Proxy:
             log = AccessLog(self._access_log, self._wall)
             table = Table(loop, self._chance, self._clock)
             shared = Shared(loop, table, Heads(), log, self._clock, self._timeouts)
-            server = await loop.create_server(lambda: Client(shared), sock=self._listener, backlog=_BACKLOG)
+            fronts = await self._open(shared)
         except OSError as error:
             self._serving.set_exception(error)
             return
@@ -161,12 +186,34 @@ class Proxy:
         self._serving.set_result(shared)
         self._take()
         grace = await self._stopping
-        server.close()
+        for front in fronts:
+            front.close()
         await self._drain(shared, grace)
         for chore in chores:
             chore.cancel()
         await asyncio.gather(*chores, *shared.dials, return_exceptions=True)
         log.close()
+
+    def _listeners(self) -> list[socket.socket]:
+        others = (self._secure.listener if self._secure else None, self._inside)
+        return [self._listener, *(one for one in others if one is not None)]
+
+    async def _open(self, shared: Shared) -> list[asyncio.Server | SecureFront]:
+        """Begin to take connections."""
+        loop, secure = shared.loop, self._secure
+        make: Callable[[], Client] = functools.partial(Client, shared)
+        if secure is not None and secure.redirect:
+            ports = self._listener.getsockname()[1], secure.listener.getsockname()[1]
+            make = functools.partial(RedirectingClient, shared, secure.certificates, *ports)
+        fronts: list[asyncio.Server | SecureFront] = [
+            await loop.create_server(make, sock=self._listener, backlog=_BACKLOG)
+        ]
+        if self._inside is not None:
+            inside = functools.partial(Client, shared, inside=True)
+            fronts.append(await loop.create_server(inside, sock=self._inside, backlog=_BACKLOG))
+        if secure is not None:
+            fronts.append(SecureFront(shared, secure.listener, secure.certificates))
+        return fronts
 
     async def _drain(self, shared: Shared, grace: float) -> None:
         shared.stopping = True
@@ -176,6 +223,8 @@ class Proxy:
             async with asyncio.timeout(grace):
                 await self._emptied(shared)
         except TimeoutError:
+            for handshake in list(shared.handshakes):
+                handshake.cancel()
             for client in list(shared.clients):
                 client.cut()
             await self._emptied(shared)
@@ -187,7 +236,7 @@ class Proxy:
             await asyncio.sleep(0)
 
     async def _emptied(self, shared: Shared) -> None:
-        while shared.clients:
+        while shared.clients or shared.handshakes:
             shared.empty.clear()
             await shared.empty.wait()
 

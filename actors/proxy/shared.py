@@ -50,4 +50,10 @@ class Shared:
     stopping: bool = False  # every connection's next request is its last
     clients: "set[Client]" = field(default_factory=set)
     dials: set[asyncio.Task[None]] = field(default_factory=set)
+    handshakes: set[asyncio.Task[None]] = field(default_factory=set)
     empty: asyncio.Event = field(default_factory=asyncio.Event)  # the last client has left
+
+    def look_if_empty(self) -> None:
+        """Somebody has left: tell who waits until nobody is left."""
+        if not self.clients and not self.handshakes:
+            self.empty.set()

@@ -10,6 +10,8 @@ from tucano.actors.proxy.head import CHUNKED, UNTIL_CLOSE, Heads, Request
 from tucano.actors.proxy.memo import Memo
 from tucano.actors.proxy.rules import Refused, check_partial
 
+FORWARDED = b'Forwarded: host="hello";'  # `Client.forwarded` goes on with it
+
 
 def parse(head: bytes) -> Request:
     return Heads().parse(head, head.index(b"\r\n\r\n"))
@@ -183,6 +185,7 @@ def test_lines_of_one_hop_are_not_sent_on() -> None:
     ).fields
     assert fields.lines == (
         b"Host: hello\r\nX-Forwarded-Host: hello\r\nX-Theirs: two  words\r\nConnection: TE\r\nTE: trailers\r\n"
+        + FORWARDED
     )
     assert not fields.keep_alive
     assert not fields.upgrade
@@ -190,13 +193,13 @@ def test_lines_of_one_hop_are_not_sent_on() -> None:
 
 def test_connection_cannot_take_away_what_frames_or_routes() -> None:
     fields = parse(get(b"Connection: host, content-length, x-forwarded-host", b"Content-Length: 5")).fields
-    assert fields.lines == b"Host: hello\r\nX-Forwarded-Host: hello\r\nContent-Length: 5\r\n"
+    assert fields.lines == (b"Host: hello\r\nX-Forwarded-Host: hello\r\nContent-Length: 5\r\n" + FORWARDED)
 
 
 def test_an_upgrade_is_asked_for_only_when_it_may_be() -> None:
     asked = (b"Connection: Upgrade", b"Upgrade: websocket")
     assert parse(get(*asked)).fields.upgrade
-    assert parse(get(*asked)).fields.lines.endswith(b"Connection: upgrade\r\nUpgrade: websocket\r\n")
+    assert parse(get(*asked)).fields.lines.endswith(b"Upgrade: websocket\r\n" + FORWARDED)
     assert not parse(get(*asked, version=b"1.0")).fields.upgrade
     assert not parse(get(*asked, b"Content-Length: 5")).fields.upgrade
     for other in (b"h2c", b"websocket, H2C", b"h2c-14", b"HTTP/2.0"):
@@ -282,7 +285,7 @@ def test_what_h11_refuses_we_refuse_and_what_we_send_on_h11_reads_the_same_way(
     assert event.method == request.method
 
     behind = h11.Connection(h11.SERVER)
-    behind.receive_data(request.onward + b"\r\n" + request.fields.lines + b"\r\n")
+    behind.receive_data(request.onward + b"\r\n" + request.fields.lines + b"for=a\r\n\r\n")
     onward = behind.next_event()
     assert isinstance(onward, h11.Request)
     assert onward.http_version == b"1.1"
