@@ -24,19 +24,21 @@ class Client(asyncio.Protocol):
 
     Attributes:
         closing: The request that is open, or the first one, is the last.
+        inside: It came in at the port that reaches private services, too.
         deadline: When `expire` is due; `inf` while there is nothing to wait for.
         forwarded: The last header lines of each request that is sent on, with the empty line.
     """
 
     __slots__ = (
         "_backlog", "_buffer", "_choked", "_discarded", "_ended", "_held_back", "_lingering", "_served", "_shut",
-        "closing", "deadline", "exchange", "forwarded", "peer", "shared", "transport",
+        "closing", "deadline", "exchange", "forwarded", "inside", "peer", "shared", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, *, inside: bool = False) -> None:
         self.shared = shared
+        self.inside = inside
         self.exchange: Exchange | None = None
         self.closing = shared.stopping
         self._buffer = b""  # what came and was not read yet: the beginning of a head, or further requests
@@ -108,7 +110,6 @@ class Client(asyncio.Protocol):
             self.deadline = inf
             data = data[end + 4 :]
             if exchange.body is not None:
-                self.deadline = self.shared.clock() + self.shared.timeouts.stall
                 try:
                     data = exchange.feed(data)
                 except Refused as refused:
@@ -116,6 +117,7 @@ class Client(asyncio.Protocol):
                     return
             exchange.start()
             if self.exchange is not None:
+                self._await_body(exchange)
                 break
         self._buffer = data
         if data:
@@ -127,7 +129,15 @@ class Client(asyncio.Protocol):
         except Refused as refused:
             self._break_off(exchange, refused)
             return
-        self.deadline = inf if exchange.body is None else self.shared.clock() + self.shared.timeouts.stall
+        self._await_body(exchange)
+
+    def _await_body(self, exchange: Exchange) -> None:
+        self.deadline = inf if exchange.body is None else self.shared.clock() + exchange.idle
+
+    @property
+    def slowed_by_instance(self) -> bool:
+        """It is not read, because the instance takes its body slower than it comes."""
+        return bool(self._held_back & SLOW_INSTANCE)
 
     def _break_off(self, exchange: Exchange, refused: Refused) -> None:
         """End a request whose body breaks a rule: the instance must not take what came for the whole."""
@@ -241,16 +251,17 @@ class Client(asyncio.Protocol):
         """The client reads slower than we write."""
         self._choked = True
         self._backlog = self.transport.get_write_buffer_size()
-        self.deadline = self.shared.clock() + self.shared.timeouts.stall
-        if self.exchange is not None:
-            self.exchange.choke(full=True)
+        exchange = self.exchange
+        self.deadline = self.shared.clock() + (exchange.idle if exchange else self.shared.timeouts.stall)
+        if exchange is not None:
+            exchange.choke(full=True)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._choked = False
         shared = self.shared
         if self.exchange is not None:
-            self.deadline = inf if self.exchange.body is None else shared.clock() + shared.timeouts.stall
+            self._await_body(self.exchange)
             self.exchange.choke(full=False)
         else:
             self.deadline = shared.clock() + shared.timeouts.idle
@@ -279,17 +290,17 @@ class Client(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """The deadline has passed: the client is too slow, or has gone silently."""
-        timeouts = self.shared.timeouts
         exchange = self.exchange
+        stall = exchange.idle if exchange is not None else self.shared.timeouts.stall
         if self._choked and not self._lingering:
             before, self._backlog = self._backlog, self.transport.get_write_buffer_size()
             if self._backlog < before:
-                self.deadline = now + timeouts.stall
+                self.deadline = now + stall
             else:
                 self.cut()
         elif exchange is not None:
-            if self._held_back & SLOW_INSTANCE:
-                self.deadline = now + timeouts.stall  # it is the instance that is slow
+            if self.slowed_by_instance:
+                self.deadline = now + stall  # it is the instance that is slow
             else:
                 self._break_off(exchange, Refused("the body did not come in time", HTTPStatus.REQUEST_TIMEOUT))
         elif self._buffer:
