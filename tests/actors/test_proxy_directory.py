@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tucano.actors.messages.model import Route
@@ -49,6 +49,7 @@ LINES = st.lists(st.tuples(st.sampled_from(["x-a", "X-B"]), st.sampled_from(["1"
 NAMES = st.sampled_from(["a", "b", "c", "www"])
 
 
+@settings(deadline=None, max_examples=200)
 @given(st.dictionaries(NAMES, RULES, max_size=4), st.lists(st.tuples(HOSTS, PATHS, LINES), max_size=4))
 def test_the_most_specific_rule_wins(
     rules: dict[str, Route], requests: list[tuple[str, str, list[tuple[str, str]]]]
