@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Final
 
-from . import own
+from . import affinity, fields, own
 from .back import Backend, Upstream
 from .head import Request
 
 if TYPE_CHECKING:
+    from .directory import Directory
+    from .front import Client
     from .own import Own
-    from .shared import Shared
     from .table import Route
 
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
@@ -19,37 +20,63 @@ class Attempt:
     """A request on its way to an instance. What is sent and answered is the business of `Exchange`, built on it.
 
     Args:
-        shared: The data path.
+        client: The connection it came on.
         request: The request's head.
+
+    Attributes:
+        began: When its head was there.
+        hold_until: When it is given up, if it waits.
     """
 
     __slots__ = (
-        "_backend", "_began", "_fields", "_line", "_losses", "_method", "_onward", "_over", "_route", "_shared",
-        "_tried", "_upstream", "hold_until",
+        "_backend", "_bound", "_fields", "_key", "_line", "_losses", "_method", "_onward", "_over", "_queued", "_route",
+        "_shared", "_slow", "_tried", "_upstream", "began", "client", "hold_until",
     )  # fmt: skip
 
-    def __init__(self, shared: "Shared", request: Request) -> None:
-        self._shared = shared
+    def __init__(self, client: "Client", request: Request) -> None:
+        self.client = client
+        self._shared = shared = client.shared
         self._method, self._line, self._onward, self._fields = request
-        self._began = shared.clock()
+        self.began = shared.clock()
         self._route: Route | None = None
         self._backend: Backend | None = None
         self._upstream: Upstream | None = None
         self._tried: tuple[Backend, ...] = ()  # refused or failed, in this round
         self._losses = 0  # connections that were lost before an answer
         self._over = False
+        self._key: bytes | None = None  # what is hashed
+        self._bound: Backend | None = None  # whom a sticky cookie names
+        self._slow = False  # the last instance that was tried did not accept in time
+        self._queued = False  # it has waited for a place
         self.hold_until = 0.0
 
     def start(self) -> None:
         """Find an instance and send the request there; answer for it if there is none."""
-        route = self._shared.table.routes.get(self._fields.service)
+        table = self._shared.table
+        directory = table.inside if self.client.inside else table.users
+        route = directory.known.get(self._fields.host) or self._look_up(directory)
         if route is None:
             self._refuse(own.unknown(self._fields.service))
             return
         self._route = route
         route.requests += 1
         route.in_flight += 1
+        if route.special:
+            self._prepare(route)
         self._attempt(route)
+
+    def _look_up(self, directory: "Directory[Route]") -> "Route | None":
+        return directory.find(self._fields.host, affinity.path_of(self._onward), self._fields.lines)
+
+    def _prepare(self, route: "Route") -> None:
+        """Read what decides about the instance; cut the path."""
+        lines, balance = self._fields.lines, route.balance
+        if balance.policy == "hash":
+            self._key = affinity.hash_key(balance.hash_by, lines, affinity.path_of(self._onward), self.client.peer)
+        if balance.sticky:
+            self._bound = route.bound(fields.cookie(lines, balance.sticky.encode()))
+        if route.prefix:
+            self._onward = affinity.stripped(self._onward, route.prefix)
 
     def _send(self, upstream: Upstream) -> None:
         """Send the request on this connection."""
@@ -60,9 +87,14 @@ class Attempt:
         raise NotImplementedError
 
     def _attempt(self, route: "Route") -> None:
-        backend = route.rota.pick(self._shared.clock() if self._tried else self._began, self._tried)
+        again = self._tried or self._losses or self.hold_until
+        now = self._shared.clock() if again else self.began
+        backend = self._choose(route, now) if self._bound else route.rota.pick(now, self._tried, self._key)
         if backend is None:
-            self._hold(route)
+            self._wait(route)
+            return
+        if again and not self.hold_until and not route.budget.spend(now, route.requests):
+            self._refuse(own.spent(route.name), self._tried[-1] if self._tried else None)
             return
         backend.open += 1
         self._backend = backend
@@ -74,13 +106,22 @@ class Attempt:
             self._shared.dials.add(dial)
             dial.add_done_callback(self._shared.dials.discard)
 
+    def _choose(self, route: "Route", now: float) -> Backend | None:
+        """Whom the cookie names, if that serves; None, too, if it is full: the user waits there."""
+        bound, rota = self._bound, route.rota
+        if bound is None or bound in self._tried or not rota.keeps(bound):
+            return rota.pick(now, self._tried, self._key)
+        return None if rota.full(bound) else bound
+
     async def _dial(self, route: "Route", backend: Backend) -> None:
-        timeouts = self._shared.timeouts
         try:
-            upstream = await backend.connect(timeouts.connect)
-        except OSError:
+            upstream = await backend.connect(route.timeouts.connect)
+        except OSError as error:
             # Nothing was sent: any request may go to another instance.
-            route.rota.avoid(backend, self._shared.clock() + timeouts.avoid)
+            now = self._shared.clock()
+            route.rota.avoid(backend, now + self._shared.timeouts.avoid, now)
+            route.rota.failed(backend, now)
+            self._slow = isinstance(error, TimeoutError)
             if not self._over:
                 self._release()
                 route.retries += 1
@@ -104,6 +145,13 @@ class Attempt:
             self._backend = None
         return upstream
 
+    def _failed(self, backend: Backend) -> None:
+        if self._route is not None:
+            self._route.rota.failed(backend, self._shared.clock())
+
+    def _name(self) -> str:
+        return self._route.name if self._route is not None else self._fields.service
+
     def _may_repeat(self) -> bool:
         return self._method in _IDEMPOTENT and self._losses < _LOSSES
 
@@ -114,11 +162,26 @@ class Attempt:
             return
         self._losses += 1
         route.retries += 1
-        if not upstream.reused:  # an idle connection may end at any time: no word against the instance
+        if not upstream.reused:
             self._tried += (backend,)
         self._attempt(route)
 
-    # --- being held --------------------------------------------------------------------------------------------------
+    # --- waiting -----------------------------------------------------------------------------------------------------
+
+    def _wait(self, route: "Route") -> None:
+        """Nobody takes the request: for now, or nobody is there."""
+        if route.line is None or not route.rota.crowded(self._tried):
+            self._hold(route)
+            return
+        self._tried = ()
+        now = self._shared.clock()
+        if not self.hold_until:
+            self.hold_until = now + route.balance.queue_wait
+        self._queued = True
+        if now >= self.hold_until:
+            self.give_up()
+        elif not route.line.add(self):
+            self._refuse(own.full(route.name))
 
     def _hold(self, route: "Route") -> None:
         now = self._shared.clock()
@@ -133,6 +196,13 @@ class Attempt:
         elif not route.waiting.add(self):
             self._refuse(own.crowded(route.name))
 
+    def _discard(self) -> None:
+        """Wait no longer."""
+        if self._route is not None:
+            self._route.waiting.discard(self)
+            if self._route.line is not None:
+                self._route.line.discard(self)
+
     def again(self) -> None:
         """Look for an instance again."""
         route = self._route
@@ -143,4 +213,10 @@ class Attempt:
 
     def give_up(self) -> None:
         """Nothing took the request in time."""
-        self._refuse(own.in_vain(self._fields.service))
+        route = self._route
+        if route is None:
+            return
+        if self._slow:
+            self._refuse(own.late(route.name, "accept a connection", "timeouts.connect", route.timeouts.connect))
+        else:
+            self._refuse(own.full(route.name) if self._queued else own.in_vain(route.name))

@@ -5,9 +5,10 @@ import select
 from typing import Final, Protocol, cast
 
 from . import framing
+from .affinity import token
 from .answer import Answer, Answers
 from .log import escaped
-from .pick import Candidate
+from .policies import Candidate
 from .rules import BARE_LF, MAX_HEAD, Refused
 
 SHORT: Final = 8 * 1024  # bytes of a piece that is cheaper to copy behind its head than to send as a second buffer
@@ -58,6 +59,7 @@ class Upstream(asyncio.Protocol):
         asker: Whoever waits for the answer; None while idle.
         keep_alive: The instance takes another request after this answer.
         reused: It has carried an exchange before this one.
+        paused: It is not read, since the client is slow.
     """
 
     __slots__ = (
@@ -65,10 +67,10 @@ class Upstream(asyncio.Protocol):
         "_body",
         "_ended",
         "_head",
-        "_paused",
         "_tunnel",
         "asker",
         "keep_alive",
+        "paused",
         "reused",
         "transport",
     )
@@ -79,7 +81,7 @@ class Upstream(asyncio.Protocol):
         self._backend = backend
         self._body: framing.Body | None = None  # of the answer that is coming
         self._head = b""  # the beginning of an answer's head
-        self._paused = False
+        self.paused = False
         self._tunnel = False
         self._ended = False  # the instance sends no more
         self.asker: Asker | None = None
@@ -195,14 +197,14 @@ class Upstream(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more of the answer for now: the client is slow."""
-        if not self._paused and not self.transport.is_closing():
-            self._paused = True
+        if not self.paused and not self.transport.is_closing():
+            self.paused = True
             self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        if self._paused and not self.transport.is_closing():
-            self._paused = False
+        if self.paused and not self.transport.is_closing():
+            self.paused = False
             self.transport.resume_reading()
 
     def quiet(self) -> bool:
@@ -221,12 +223,13 @@ class Backend(Candidate):
         port: Where it listens.
     """
 
-    __slots__ = ("_address", "_idle", "_ready", "answers", "connections", "instance", "name")
+    __slots__ = ("_address", "_idle", "_ready", "answers", "connections", "instance", "name", "token")
 
     def __init__(self, instance: str, host: str, port: int) -> None:
-        super().__init__()
+        super().__init__(instance)
         self.instance = instance
         self.name = escaped(instance.encode())
+        self.token = token(instance)
         self.answers = Answers(instance)
         self.connections: set[Upstream] = set()
         self._address = (host, port)

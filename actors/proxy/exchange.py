@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from . import framing, own
+from . import framing, own, patience
 from .answer import CLOSES, STAYS, STAYS_10, Answer
 from .attempt import Attempt
 from .back import SHORT, Backend, Upstream
@@ -27,13 +27,12 @@ class Exchange(Attempt):
     """
 
     __slots__ = (
-        "_half_closed", "_held", "_keep", "_sent", "_status", "_touched",
-        "bodiless", "body", "client", "http10", "tunnel",
+        "_cookie", "_fed", "_half_closed", "_held", "_keep", "_mark", "_moved", "_sent", "_sent_at", "_status",
+        "_touched", "bodiless", "body", "http10", "tunnel",
     )  # fmt: skip
 
     def __init__(self, client: "Client", request: Request) -> None:
-        super().__init__(client.shared, request)
-        self.client = client
+        super().__init__(client, request)
         self.http10 = self._fields.http10
         self.bodiless = self._method == b"HEAD"
         length = self._fields.length
@@ -43,6 +42,11 @@ class Exchange(Attempt):
         self._touched = False  # an answer has begun to come
         self._status = 0  # of the head that was sent to the client
         self._sent = 0  # bytes of the answer's body
+        self._fed = 0  # bytes of the request's body, or that the client sent into the tunnel
+        self._mark = (0, 0, False)  # how far all that was when we looked last
+        self._moved = self.began  # when it was last seen to have moved
+        self._sent_at = 0.0  # when the request was sent on, if that is of interest
+        self._cookie = b""  # a header line for the answer
         self._keep = False
         self._half_closed = False  # one side of the tunnel sends no more
 
@@ -55,6 +59,7 @@ class Exchange(Attempt):
             Refused: The framing of the body breaks a rule.
         """
         if self.tunnel:
+            self._fed += len(data)
             if self._upstream is not None:
                 self._upstream.transport.write(data)
             return b""
@@ -62,6 +67,7 @@ class Exchange(Attempt):
         if body is None:
             return data
         piece, rest = body.feed(data)
+        self._fed += len(piece)
         if body.done:
             self.body = None
         if self._held is not None:
@@ -78,6 +84,10 @@ class Exchange(Attempt):
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
         upstream.asker = self
+        route = self._route
+        if route is not None and (route.special or route.timed):
+            self._sent_at = self._shared.clock()
+            self._cookie = route.binding(self._backend, self._bound)
         head = b"%b\r\n%b%b" % (self._onward, self._fields.lines, self.client.forwarded)
         held = self._held
         if held:
@@ -107,7 +117,7 @@ class Exchange(Attempt):
         self._status = answer.status
         self._held = None
         self.tunnel = True
-        self.client.transport.write(answer.head + STAYS + data)
+        self.client.transport.write(answer.head + self._cookie + STAYS + data)
         self._sent = len(data)
         self.client.tunnelled()
 
@@ -118,6 +128,9 @@ class Exchange(Attempt):
         self._held = None
         self._status = answer.status
         self._sent = len(piece)
+        route = self._route
+        if route is not None and (answer.status >= 502 or route.timed or route.rota.ejection.troubled):
+            route.judge(self._backend, answer.status, self._sent_at)
         self._keep = (
             self._fields.keep_alive
             and self.body is None
@@ -126,6 +139,8 @@ class Exchange(Attempt):
             and not (http10 and length == CHUNKED)
         )
         end = (STAYS_10 if http10 else STAYS) if self._keep else CLOSES
+        if self._cookie:
+            end = self._cookie + end
         if self._sent < SHORT:
             client.transport.write(answer.head + end + piece)
         else:
@@ -158,7 +173,7 @@ class Exchange(Attempt):
         if self._status:
             self._cut(backend)
         else:
-            self._refuse(own.nonsense(self._fields.service, why), backend)
+            self._refuse(own.nonsense(self._name(), why), backend)
 
     def lost(self) -> None:
         """The instance's connection is gone before its answer was complete: try another instance if that is safe."""
@@ -168,10 +183,16 @@ class Exchange(Attempt):
             self._finish(backend, keep=False)
         elif self._status:
             self._cut(backend)
-        elif self._touched or self._held is None or not self._may_repeat() or backend is None or upstream is None:
-            self._refuse(own.closed_early(self._fields.service), backend)
+        elif backend is None or upstream is None:
+            self._refuse(own.closed_early(self._name()), backend)
         else:
-            self._repeat(backend, upstream)
+            if self._touched or not upstream.reused:  # an idle connection may end at any time, which says nothing
+                self._failed(backend)
+            if self._touched or self._held is None or not self._may_repeat():
+                self._refuse(own.closed_early(self._name()), backend)
+            else:
+                self._moved = self._shared.clock()
+                self._repeat(backend, upstream)
 
     # --- both ways ---------------------------------------------------------------------------------------------------
 
@@ -213,14 +234,54 @@ class Exchange(Attempt):
             upstream.transport.close()
         self._finish(backend, keep=False)
 
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> float:
+        """Seconds in which something of a body must come."""
+        return self._route.timeouts.idle if self._route is not None else self._shared.timeouts.stall
+
+    def expire(self, now: float) -> None:
+        """End it, if it has taken longer than its service allows."""
+        route, upstream = self._route, self._upstream
+        if route is None:
+            return
+        late = patience.whole(route.timeouts, now - self.began)
+        mark = (self._sent, self._fed, self._touched)
+        if late is None and (upstream is None or mark != self._mark):
+            self._mark, self._moved = mark, now  # it waits for an instance, or something has moved
+            return
+        if late is None and upstream is not None:
+            stuck = self.client.slowed_by_instance
+            answering = self._touched or self._status > 0
+            quiet = now - self._moved
+            seen = patience.Seen(quiet, self.tunnel, answering, self.body is not None, upstream.paused, stuck)
+            late = patience.stalled(route.timeouts, seen)
+        if late is not None:
+            self._time_out(route.name, late)
+
+    def _time_out(self, service: str, late: patience.Late) -> None:
+        self._discard()
+        backend = self._backend
+        upstream = self._release()
+        if upstream is not None:
+            upstream.transport.abort()
+        if self.tunnel:
+            self._finish(backend, keep=False)
+        elif self._status:
+            self._cut(backend)
+        else:
+            if backend is not None:
+                self._failed(backend)
+            self._refuse(own.late(service, late.what, late.key, late.seconds), backend)
+
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def abandon(self, status: int = _LEFT) -> None:
         """The client left, or broke a rule in the middle (`status`): there is nobody to answer."""
         if self._over:
             return
-        if self._route is not None:
-            self._route.waiting.discard(self)
+        self._discard()
         backend = self._backend
         upstream = self._release()
         if upstream is not None:
@@ -264,6 +325,8 @@ class Exchange(Attempt):
         if route is not None:
             route.in_flight -= 1
             route.classes[self._status // 100] += 1
+            if route.line is not None:
+                route.line.flow()
         shared = self._shared
         shared.log.line(
             self.client.peer,
@@ -272,5 +335,5 @@ class Exchange(Attempt):
             self._sent,
             self._fields.agent,
             backend.name if backend is not None else b"-",
-            shared.clock() - self._began,
+            shared.clock() - self.began,
         )

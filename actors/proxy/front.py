@@ -127,7 +127,6 @@ class Client(Reading):
             self.deadline = inf
             data = data[end + 4 :]
             if exchange.body is not None:
-                self.deadline = self.shared.clock() + self.shared.timeouts.stall
                 try:
                     data = exchange.feed(data)
                 except Refused as refused:
@@ -135,6 +134,7 @@ class Client(Reading):
                     return
             exchange.start()
             if self.exchange is not None:
+                self._await_body(exchange)
                 break
         self._buffer = data
         if data:
@@ -150,7 +150,15 @@ class Client(Reading):
         except Refused as refused:
             self._break_off(exchange, refused)
             return
-        self.deadline = inf if exchange.body is None else self.shared.clock() + self.shared.timeouts.stall
+        self._await_body(exchange)
+
+    def _await_body(self, exchange: Exchange) -> None:
+        self.deadline = inf if exchange.body is None else self.shared.clock() + exchange.idle
+
+    @property
+    def slowed_by_instance(self) -> bool:
+        """It is not read, because the instance takes its body slower than it comes."""
+        return bool(self._held_back & SLOW_INSTANCE)
 
     def _break_off(self, exchange: Exchange, refused: Refused) -> None:
         """End a request whose body breaks a rule: the instance must not take what came for the whole."""
@@ -267,16 +275,17 @@ class Client(Reading):
         """The client reads slower than we write."""
         self._choked = True
         self._backlog = self.transport.get_write_buffer_size()
-        self.deadline = self.shared.clock() + self.shared.timeouts.stall
-        if self.exchange is not None:
-            self.exchange.choke(full=True)
+        exchange = self.exchange
+        self.deadline = self.shared.clock() + (exchange.idle if exchange else self.shared.timeouts.stall)
+        if exchange is not None:
+            exchange.choke(full=True)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._choked = False
         shared = self.shared
         if self.exchange is not None:
-            self.deadline = inf if self.exchange.body is None else shared.clock() + shared.timeouts.stall
+            self._await_body(self.exchange)
             self.exchange.choke(full=False)
         elif not self._shut:
             self.deadline = shared.clock() + shared.timeouts.idle
@@ -292,19 +301,20 @@ class Client(Reading):
 
     def expire(self, now: float) -> None:
         """The deadline has passed: the client is too slow, or has gone silently."""
-        timeouts = self.shared.timeouts
         exchange = self.exchange
+        timeouts = self.shared.timeouts
+        stall = exchange.idle if exchange is not None else timeouts.stall
         if self._choked or self._shut:
             before, self._backlog = self._backlog, self.transport.get_write_buffer_size()
             if self._backlog < before:
-                self.deadline = now + (timeouts.linger if self._lingering else timeouts.stall)
+                self.deadline = now + (timeouts.linger if self._lingering else stall)
             elif self._backlog:
                 self.cut()
             else:
                 self.transport.abort()
         elif exchange is not None:
-            if self._held_back & SLOW_INSTANCE:
-                self.deadline = now + timeouts.stall  # it is the instance that is slow
+            if self.slowed_by_instance:
+                self.deadline = now + stall  # it is the instance that is slow
             else:
                 self._break_off(exchange, Refused("the body did not come in time", HTTPStatus.REQUEST_TIMEOUT))
         elif self._buffer:

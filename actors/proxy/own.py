@@ -52,7 +52,7 @@ def unknown(service: str) -> Own:
     """No such service."""
     return Own(
         HTTPStatus.NOT_FOUND,
-        f"no service is called {service or '(no Host)'}.",
+        f"no service is called {service or '(no Host)'}, or has this host and path.",
         "Ask with `Host: NAME` or `NAME.any.domain`; `tucano services` lists the names.",
     )
 
@@ -73,6 +73,26 @@ def in_vain(service: str) -> Own:
     """The request was held, and the time is over."""
     what = f"no instance of {service} took the request in time."
     return Own(HTTPStatus.SERVICE_UNAVAILABLE, what, "Try again in a second.")
+
+
+def full(service: str) -> Own:
+    """All instances have as many requests as they may, and so has the queue."""
+    what = f"all instances of {service} have as many requests as they may."
+    return Own(HTTPStatus.SERVICE_UNAVAILABLE, what, "Try again in a second.")
+
+
+def spent(service: str) -> Own:
+    """The request may be tried again, but too many are."""
+    what = f"an instance of {service} failed, and too many requests are being tried again already."
+    return Own(HTTPStatus.SERVICE_UNAVAILABLE, what, "Try again in a second.")
+
+
+def late(service: str, what: str, key: str, seconds: float) -> Own:
+    """Something took longer than the service's description allows."""
+    happened = f"the instance of {service} did not {what} within {seconds:g} s ({key})."
+    return Own(
+        HTTPStatus.GATEWAY_TIMEOUT, happened, "It may or may not have done what was asked; look before asking again."
+    )
 
 
 def nonsense(service: str, why: str) -> Own:

@@ -247,9 +247,16 @@ class Proxy:
 
     async def _sweep(self, shared: Shared) -> None:
         timeouts = shared.timeouts
-        every = max(0.05, min(timeouts.head, timeouts.idle, timeouts.stall, timeouts.linger, timeouts.first) / 4)
+        least = min(timeouts.head, timeouts.idle, timeouts.stall, timeouts.linger, timeouts.first)
         while True:
-            await asyncio.sleep(every)
+            await asyncio.sleep(max(0.05, min(least, shared.table.patience) / 4))
             now = shared.clock()
-            for client in [client for client in shared.clients if client.deadline <= now]:
-                client.expire(now)
+            patience = shared.table.patience
+            for client in list(shared.clients):
+                if client.deadline <= now:
+                    client.expire(now)
+                exchange = client.exchange
+                if exchange is not None and exchange.began + patience <= now:
+                    exchange.expire(now)
+            for route in shared.table.routes.values():
+                route.budget.note(now, route.requests)

@@ -14,21 +14,19 @@ if TYPE_CHECKING:
 
 
 class Timeouts(NamedTuple):
-    """How long to wait for people and programs, in seconds.
+    """How long to wait for people and programs, in seconds, whatever their service.
 
     Attributes:
         hold: For an instance, while none takes the request.
-        connect: For an instance to accept a connection; long enough for one lost packet.
         head: For a request's head, from its first byte (or from the connection) to its last.
         idle: For the next request on a kept connection.
-        stall: For a client in the middle of a body, its own or ours, that moves nothing.
+        stall: For a client that does not read our own words. All else is for its service to say.
         linger: For a client to read our last words while we discard what it still sends.
         first: For the first request of a connection, once the proxy is being stopped.
         avoid: Before an instance that refused is tried again, if there is another.
     """
 
     hold: float = 3.0
-    connect: float = 1.5
     head: float = 10.0
     idle: float = 60.0
     stall: float = 60.0

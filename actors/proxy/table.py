@@ -2,12 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+from typing import Final, NamedTuple
 
+from tucano.actors.messages import model
+
+from . import affinity
 from .back import Backend
-from .hold import Waiting
+from .budget import Budget
+from .directory import Directory, Listing
+from .hold import Line, Waiting
 from .pick import Rota
+
+_FAILURES: Final = frozenset((502, 503, 504))  # answers by which an instance says that it cannot
 
 
 class Target(NamedTuple):
@@ -18,26 +26,34 @@ class Target(NamedTuple):
         host: Where it listens.
         port: Where it listens.
         ready: It takes requests. If not it is draining: nothing new, and open requests go on to their end.
+        weight: What it is given of the requests, relative to the others; 0 for nothing new.
     """
 
     instance: str
     host: str
     port: int
     ready: bool
+    weight: float = 1.0
 
 
 class Service(NamedTuple):
     """A service and its instances.
 
     Attributes:
-        name: What the first label of a request's Host says, in any case.
+        name: Its name.
         targets: Its instances.
         expected: An instance that was ready is being restarted: hold requests for a while rather than answer 503.
+        route: Which requests are its own.
+        balance: Which instance takes a request.
+        timeouts: How long requests may take.
     """
 
     name: str
     targets: tuple[Target, ...]
     expected: bool
+    route: model.Route = model.Route()
+    balance: model.Balance = model.Balance()
+    timeouts: model.Timeouts = model.Timeouts()
 
 
 class ServiceStats(NamedTuple):
@@ -59,23 +75,109 @@ class ServiceStats(NamedTuple):
 
 
 class Route:
-    """One service as the data path sees it, with its counters."""
+    """One service as the data path sees it, with its counters.
+
+    Args:
+        name: The service's.
+        loop: The data path's.
+        clock: Seconds, monotonic.
+        chance: Where lots are drawn from.
+
+    Attributes:
+        rota: Who may be chosen.
+        waiting: Requests that wait for an instance.
+        line: Requests that wait for a place, where instances take only so many.
+        special: Something has to be read of each request, or written into it.
+        timed: How long each answer takes is of interest.
+        prefix: What is cut off each path.
+        gone: It has left the table.
+    """
 
     __slots__ = (
-        "classes", "errors", "expected", "gone", "in_flight", "name", "requests", "retries", "rota", "waiting",
+        "_chance", "_clock", "_loop", "balance", "budget", "classes", "errors", "expected", "gone", "in_flight", "line",
+        "name", "prefix", "requests", "retries", "rota", "rule", "special", "timed", "timeouts", "waiting",
     )  # fmt: skip
 
-    def __init__(self, name: str, rota: Rota[Backend], waiting: Waiting) -> None:
+    def __init__(
+        self, name: str, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], chance: random.Random
+    ) -> None:
         self.name = name
-        self.rota = rota
-        self.waiting = waiting
+        self._loop = loop
+        self._clock = clock
+        self._chance = chance
+        self.waiting = Waiting(loop, clock, lambda: bool(self.rota.members))
+        self.budget = Budget()
         self.expected = False
-        self.gone = False  # it has left the table
+        self.gone = False
         self.requests = 0
         self.errors = 0
         self.retries = 0
         self.in_flight = 0
         self.classes = [0] * 6
+        self.timeouts = model.Timeouts()
+        self.special = False
+        self.line: Line | None = None
+        self._route(model.Route())
+        self._balance(model.Balance())
+
+    def take(self, service: Service, ready: list[Backend]) -> None:
+        """Be this service, with these instances."""
+        self.expected = service.expected
+        self.timeouts = service.timeouts
+        self._route(service.route)
+        if service.balance != self.balance:
+            self._balance(service.balance)
+        self.special = bool(self.prefix or self.balance.sticky or self.balance.policy == "hash")
+        self.rota.replace(ready, self._clock())
+
+    def bound(self, token: bytes | None) -> Backend | None:
+        """The instance that a sticky cookie names, if it is there."""
+        if token is None:
+            return None
+        return next((one for one in self.rota.members if one.token == token), None)
+
+    def binding(self, chosen: Backend | None, bound: Backend | None) -> bytes:
+        """The header line of an answer that binds its user to the instance, if that is new."""
+        if not self.balance.sticky or chosen is None or chosen is bound:
+            return b""
+        return affinity.set_cookie(self.balance.sticky, chosen.token)
+
+    def judge(self, backend: Backend | None, status: int, since: float) -> None:
+        """An instance has begun an answer to what was sent to it then: remember how it did."""
+        if backend is None:
+            return
+        now = self._clock()
+        if self.timed:
+            backend.answered(now - since, now)
+        if status in _FAILURES:
+            self.rota.failed(backend, now)
+        else:
+            self.rota.ejection.succeeded(backend)
+
+    def wake(self) -> None:
+        """Let whoever waits look again: the table has changed."""
+        self.waiting.wake()
+        if self.line is not None:
+            if self.gone:
+                self.line.wake()
+            else:
+                self.line.flow()
+
+    def _route(self, rule: model.Route) -> None:
+        self.rule = rule
+        self.prefix = rule.path.rstrip("/").encode() if rule.strip else b""
+
+    def _balance(self, balance: model.Balance) -> None:
+        """Choose anew, by these rules; nobody has failed under them."""
+        former = self.line
+        self.balance = balance
+        self.timed = balance.policy == "least_latency"
+        self.rota: Rota[Backend] = Rota(self._chance, balance)
+        self.line = None
+        if balance.max_in_flight:
+            self.line = Line(self._loop, self._clock, lambda: self.rota.has_room(self._clock()), balance.queue)
+        if former is not None:
+            self._loop.call_soon(former.wake)  # who stood in the former line looks for a place in this one
 
     def stats(self) -> ServiceStats:
         """The counters as they stand."""
@@ -90,6 +192,12 @@ class Table:
         loop: The data path's.
         chance: Where lots are drawn from.
         clock: Seconds, monotonic.
+
+    Attributes:
+        routes: By name.
+        users: Which of them a user's request is for.
+        inside: Which of them a request at the inside port is for.
+        patience: Seconds before which no request can be overdue.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, chance: random.Random, clock: Callable[[], float]) -> None:
@@ -98,6 +206,10 @@ class Table:
         self._clock = clock
         self.routes: dict[str, Route] = {}
         self._backends: dict[tuple[str, str, int], Backend] = {}
+        self._listings: list[Listing[Route]] = []
+        self.users: Directory[Route] = Directory(())
+        self.inside: Directory[Route] = self.users
+        self.patience = inf
 
     def apply(self, services: Mapping[str, Service]) -> None:
         """Make these the routes, at once. Instances that stay keep their connections and counters."""
@@ -105,32 +217,43 @@ class Table:
         backends: dict[tuple[str, str, int], Backend] = {}
         for service in services.values():
             name = service.name.lower()
-            route = routes[name] = self.routes.get(name) or self._route(name)
+            route = routes[name] = self.routes.get(name) or Route(name, self._loop, self._clock, self._chance)
             ready = []
-            for instance, host, port, is_ready in service.targets:
+            for instance, host, port, is_ready, weight in service.targets:
                 key = (instance, host, port)
                 backend = backends[key] = self._backends.get(key) or Backend(*key)
+                backend.weight = weight
                 if is_ready:
                     backend.admit()
                     ready.append(backend)
                 else:
                     backend.retire()
-            route.expected = service.expected
-            route.rota.replace(ready)
+            route.take(service, ready)
         for key, backend in self._backends.items():
             if key not in backends:
                 backend.retire()
                 if backend.open:
                     backends[key] = backend  # until its requests have ended
         former, self.routes, self._backends = self.routes, routes, backends
+        self._list(routes.values())
+        self.patience = min((_shortest(route.timeouts) for route in routes.values()), default=inf)
         for name, route in former.items():
             route.gone = name not in routes
-            route.waiting.wake()
+            route.wake()
 
-    def _route(self, name: str) -> Route:
-        rota: Rota[Backend] = Rota(self._chance)
-        return Route(name, rota, Waiting(self._loop, self._clock, lambda: bool(rota.members)))
+    def _list(self, routes: Iterable[Route]) -> None:
+        """Compile the rules, unless they are those of before: what is remembered of hosts is then still right."""
+        listings = [Listing(route.name, route.rule, route) for route in routes]
+        if listings != self._listings:
+            self._listings = listings
+            self.inside = self.users = Directory(listings)
+            if any(listing.rule.private for listing in listings):
+                self.users = Directory(listing for listing in listings if not listing.rule.private)
 
     def backends(self) -> list[Backend]:
         """All instances that are in the table, or have left it with requests open."""
         return list(self._backends.values())
+
+
+def _shortest(timeouts: model.Timeouts) -> float:
+    return min(timeouts.first_byte, timeouts.idle, timeouts.tunnel, timeouts.request or inf)

@@ -33,5 +33,9 @@ def routes(
         proven = service.rollout == "done" or service.previous is not None or any(i.served for i in mine)
         coming = any(i.state in ("pending", "building", "starting") for i in mine)
         if service.rollout != "removing" or targets:
-            table[service.name] = Route(service.name, tuple(targets), expected=proven and coming)
+            # what is said of a revision that is not up yet is not true of what serves
+            spec = (service.previous or service.target).spec
+            table[service.name] = Route(
+                service.name, tuple(targets), proven and coming, spec.route, spec.balance, spec.timeouts
+            )
     return table

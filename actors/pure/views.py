@@ -15,6 +15,7 @@ from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.messages.worker_mgr import AllMetrics
 from tucano.actors.pure.conversation import Line, assemble
 from tucano.actors.pure.instance import ACTIVE
+from tucano.actors.pure.reach import reached_at
 
 
 def services(known: Mapping[str, Service], instances: Collection[Instance]) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def detail(service: Service, instances: Iterable[Instance]) -> dict[str, Any]:
         "last_revision": service.last_number,
         "previous": service.previous.number if service.previous else None,
         "spec": msgspec.to_builtins(service.target.spec),
+        "reached": reached_at(service.name, service.target.spec.route),
         "artifact": service.target.artifact,
         "created": service.target.created,
         "instances": [

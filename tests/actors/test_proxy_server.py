@@ -11,6 +11,7 @@ import pytest
 
 from tests.actors.test_proxy_head import SMUGGLING
 from tests.actors.test_proxy_kit import Instance, Stage, Wire, answers, staged, until
+from tucano.actors.messages import model
 from tucano.actors.proxy import Proxy, Service, Timeouts
 
 GET = b"GET / HTTP/1.1\r\nHost: hello\r\n\r\n"
@@ -54,7 +55,7 @@ def test_an_unknown_service_is_404_and_says_what_to_do(stage: Stage) -> None:
     assert reply.status == 404
     assert reply.body.endswith(b"}\n")
     said = json.loads(reply.body)
-    assert said["what"] == "no service is called other."
+    assert said["what"] == "no service is called other, or has this host and path."
     assert said["do"]
 
 
@@ -419,7 +420,7 @@ def test_timeouts_are_answered_or_closed(stage: Stage) -> None:
     del stage
     timeouts = Timeouts(head=0.2, idle=0.2, stall=0.2, linger=0.2)
     with staged(timeouts=timeouts) as quick:
-        (one,) = quick.serve()
+        (one,) = quick.serve(timeouts=model.Timeouts(idle=0.2))
         with quick.wire() as silent, quick.wire() as head, quick.wire() as body, quick.wire() as idle:
             head.send(b"GET / HT")
             body.send(b"POST / HTTP/1.1\r\nHost: hello\r\nContent-Length: 5\r\n\r\nab")

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.actors.builders import instance, revision, service, worker
-from tucano.actors.messages.model import Instance, Service
+from tucano.actors.messages.model import Instance, Route, Service
 from tucano.actors.proxy import Target
 from tucano.actors.pure.routing import routes
 
@@ -43,3 +44,11 @@ def test_a_removed_service_is_unknown_once_nothing_of_it_is_left() -> None:
     removing = service(rollout="removing")
     assert "hello" in routes([removing], [instance("a", "draining")], WORKERS)
     assert routes([removing], [], WORKERS) == {}
+
+
+def test_routes_are_those_of_the_revision_that_serves() -> None:
+    old, new = Route(("old.example",)), Route(("new.example",))
+    moving = service(2, previous=revision(1, route=old))
+    moving = msgspec.structs.replace(moving, target=revision(2, route=new))
+    assert routes([moving], [], {})["hello"].route == old
+    assert routes([msgspec.structs.replace(moving, previous=None)], [], {})["hello"].route == new

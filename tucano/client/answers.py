@@ -114,6 +114,7 @@ class ServiceDetail(ServiceInfo, frozen=True, kw_only=True):
         last_revision: highest number ever given; above `revision` when a newer one failed and was taken back.
         previous: number of the revision that served before, while there is one.
         spec: as deployed.
+        reached: hosts and paths, for people.
         artifact: hash of the uploaded directory.
         created: of the revision, seconds since the epoch.
         instances: its copies.
@@ -123,6 +124,7 @@ class ServiceDetail(ServiceInfo, frozen=True, kw_only=True):
     last_revision: int = 0
     previous: int | None = None
     spec: dict[str, Any] = {}
+    reached: list[str] = []
     artifact: str = ""
     created: float = 0.0
     instances: list[InstanceInfo] = []

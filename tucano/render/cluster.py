@@ -20,11 +20,12 @@ def services(found: Sequence[ServiceInfo]) -> str:
 
 def show(found: ServiceDetail, now: float) -> str:
     """All about one service; the values of its environment are nobody's business and left out."""
-    run, build, health = (found.spec.get(part, {}) for part in ("run", "build", "health"))
+    run, build, health, route = (found.spec.get(part, {}) for part in ("run", "build", "health", "route"))
     facts = [
         ("service", found.name),
         ("state", f"{found.state}, {found.ready} of {found.replicas} ready"),
         ("revision", f"{found.revision}, {age(now - found.created)} old{_failed_revision(found)}"),
+        ("reached", f"{', '.join(found.reached) or '-'}{' (inside only)' if route.get('private') else ''}"),
         ("artifact", found.artifact[:16]),
         ("build", first_line(str(build.get("script") or "-"))),
         ("run", first_line(str(run.get("script") or "-"))),
