@@ -317,7 +317,8 @@ class Exchange(Attempt):
 
     def _finish(self, backend: Backend | None, *, keep: bool) -> None:
         self._account(backend)
-        self.client.finished(keep=keep, unread=self.body is not None)
+        # Who has not asked for the end of the connection may send another request until it is seen (RFC 9112, 9.6).
+        self.client.finished(keep=keep, unread=self.body is not None or self._fields.keep_alive)
 
     def _account(self, backend: Backend | None) -> None:
         self._over = True

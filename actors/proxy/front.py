@@ -189,7 +189,7 @@ class Client(Reading):
 
         Args:
             keep: The connection may carry another one.
-            unread: The client is still sending the request's body.
+            unread: The client may still be sending: the rest of the request, or another one.
         """
         self.exchange = None
         self._served = True

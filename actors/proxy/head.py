@@ -16,6 +16,7 @@ from .rules import BLOCK, HOST, LENGTH, MAX_FIELDS, MAX_HEAD, MAX_LINE, REQUEST_
 CHUNKED: Final = -1  # in place of a length: the body comes in chunks
 UNTIL_CLOSE: Final = -2  # in place of a length: the body ends with the connection
 
+_NOT_OFFERED: Final = frozenset((b"CONNECT", b"PRI"))  # PRI would begin HTTP/2 (RFC 9113, 11.6)
 _NO_TOKENS: Final[Set[bytes]] = frozenset()
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?]*)(.*)")
 
@@ -111,8 +112,8 @@ class Heads:
             onward = b"%b %b HTTP/1.1" % (method, target)
         elif http10:
             onward = line[:-1] + b"1"
-        if method == b"CONNECT":
-            raise Refused("CONNECT is not offered here", HTTPStatus.NOT_IMPLEMENTED)
+        if method in _NOT_OFFERED:
+            raise Refused("CONNECT and PRI are not offered here", HTTPStatus.NOT_IMPLEMENTED)
         return Request(method, line, onward, fields)
 
 

@@ -56,6 +56,17 @@ def test_a_slow_client_has_its_early_answer_to_the_end(stage: Stage) -> None:
         assert len(wire.reply().body) == size
 
 
+def test_a_request_that_meets_the_end_of_the_connection_does_not_cut_the_answer_before_it(stage: Stage) -> None:
+    size = 1_000_000
+    stage.serve(answers(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * size, close=True))  # its end is that of the connection
+    with stage.wire() as wire:
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.send(GET)
+        until(lambda: stage.proxy.stats()["hello"].classes == {2: 1})
+        wire.send(GET)
+        assert len(wire.reply().body) == size
+
+
 def test_an_instance_that_answers_early_and_reads_no_more_is_let_go(stage: Stage) -> None:
     seen = threading.Event()
 
