@@ -79,6 +79,7 @@ class Balancer(Actor):
         controller: name of the controller's node.
         pid: of this process, for people; 0 to look it up.
         cpus: processors of this machine, for people; 0 to look.
+        let_go: is given the data path at the end, to stop it when its open requests have ended; None: we do that.
         look: reads the certificates that have changed; gives hosts, each with why its own cannot be used.
 
     """
@@ -93,12 +94,14 @@ class Balancer(Actor):
         controller: str = "controller",
         pid: int = 0,
         cpus: int = 0,
+        let_go: Callable[[Proxy], None] | None = None,
         look: Callable[[], Iterable[tuple[str, str]]] | None = None,
     ) -> None:
         super().__init__()
         self._pid = pid or os.getpid()
         self._cpus = cpus or os.cpu_count() or 1
         self._make_proxy = make_proxy
+        self._let_go = let_go
         self._look = look
         self._cache = cache
         self._address = address
@@ -127,7 +130,9 @@ class Balancer(Actor):
 
     def on_stop(self) -> None:
         """Let open requests end."""
-        if self._proxy is not None:
+        if self._proxy is not None and self._let_go is not None:
+            self._let_go(self._proxy)
+        elif self._proxy is not None:
             self._proxy.stop(STOP_GRACE)
 
     def on_crash(self) -> None:

@@ -6,6 +6,7 @@ Started by `tucano.parent`; by hand: `python -m tucano.node worker --name worker
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import logging
 import os
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import tucano
 from tucano.actors.kernel import Child, Law, Refused, System, Tree
+from tucano.actors.messages.keeper import SUCCEEDED
 from tucano.actors.node import Node
 from tucano.home import Home
 from tucano.rings import ring
@@ -41,6 +43,19 @@ STOP_SERVICES = 24 * 3600.0
 """Seconds that a worker waits for its services to stop: each has its own grace, which `tucano.toml` bounds."""
 
 
+PATIENCE = 5.0
+"""Seconds that users' kept connections have for another request, when another balancer process takes over."""
+
+LEAVE = 60.0
+"""Seconds that open requests then have; what is open after that (WebSockets, mostly) is cut."""
+
+STOP_GRACE = 5.0
+"""Seconds that open requests have when nobody takes over."""
+
+ANSWER = 5.0
+"""Seconds that the parent has to answer a process that leaves."""
+
+
 class Options(argparse.Namespace):
     """What a node is told; see `parser`."""
 
@@ -58,6 +73,8 @@ class Options(argparse.Namespace):
     https_fd: int | None
     inside_fd: int | None
     https_redirect: bool
+    leaving_fd: int | None
+    let_go: list[Proxy]
     services_host: str
     keys: bool
 
@@ -106,7 +123,7 @@ def balancer(options: Options, link: ZmqLink) -> list[Child]:
         Child("balancer", Balancer, {
             "make_proxy": functools.partial(_proxy, options, certificates, home / "access.log"),
             "cache": home / "routes.msgpack", "address": link.address, "controller": CONTROLLER,
-            "look": certificates.look if certificates else None,
+            "let_go": functools.partial(_let_go, options), "look": certificates.look if certificates else None,
         }, shutdown=10.0),
     ]  # fmt: skip
 
@@ -145,7 +162,9 @@ def run(options: Options) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    for descriptor in (options.fd, options.door_fd, options.http_fd, options.https_fd, options.inside_fd):
+    options.let_go = []
+    inherited = (options.fd, options.door_fd, options.http_fd, options.https_fd, options.inside_fd, options.leaving_fd)
+    for descriptor in inherited:
         if descriptor is not None:
             os.set_inheritable(descriptor, False)
     link = ZmqLink(options.name, options.cluster, options.bind, fd=options.fd, ring=_ring(options))
@@ -161,6 +180,7 @@ def run(options: Options) -> int:
     elif options.role == "worker":
         _stop_services(system)
     in_time = system.stop()
+    _leave(options)
     return 0 if in_time and system.gave_up is None else 1
 
 
@@ -195,6 +215,27 @@ def _proxy(options: Options, certificates: Certificates | None, access_log: Path
     return Proxy(plain, secure=secure, inside=inside, access_log=access_log, chance=random.Random())
 
 
+def _let_go(options: Options, proxy: Proxy) -> None:
+    """Let users go on, while the actors stop and the bridge is closed."""
+    proxy.leave(PATIENCE)
+    options.let_go.append(proxy)
+
+
+def _leave(options: Options) -> None:
+    """Have a successor take over on the same sockets, if there is to be one, and end what users have begun.
+
+    Only when the bridge is closed: the successor has the same name and listens at the same address.
+    """
+    succeeded = False
+    if options.leaving_fd is not None and options.let_go:
+        with socket.socket(fileno=options.leaving_fd) as line, contextlib.suppress(OSError):  # the parent has died
+            line.settimeout(ANSWER)
+            line.sendall(b".")
+            succeeded = line.recv(1) == SUCCEEDED
+    for proxy in options.let_go:
+        proxy.stop(LEAVE if succeeded else STOP_GRACE, patient=succeeded)
+
+
 def _copy(fd: int | None) -> socket.socket | None:
     return None if fd is None else socket.socket(fileno=os.dup(fd))
 
@@ -227,6 +268,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--https-fd", type=int, help="the same, for TLS (balancer)")
     made.add_argument("--https-redirect", action="store_true", help="send who comes without TLS to it (balancer)")
     made.add_argument("--inside-fd", type=int, help="the same, for this machine's own programs (balancer)")
+    made.add_argument("--leaving-fd", type=int, help="where to say that no new work is taken, inherited (balancer)")
     made.add_argument("--http-port", type=int, default=0, help="end users' port, for people (controller)")
     made.add_argument("--services-host", default="127.0.0.1", help="where services listen (worker)")
     made.add_argument("--keys", action="store_true", help="use the keys in the home, on every connection")

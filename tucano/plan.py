@@ -196,7 +196,8 @@ def _command(home: Home, cluster: str, role: str, name: str, sockets: dict[str, 
     ]  # fmt: skip
     for option, listening in sockets.items():
         line += [option, str(listening.fileno())]
-    return Command(name, line, [one.fileno() for one in sockets.values()], home.log(name))
+    descriptors = [one.fileno() for one in sockets.values()]
+    return Command(name, line, descriptors, home.log(name), leaves=role == "balancer")
 
 
 def _port(listening: socket.socket) -> int:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tucano.cli.common import HomeOption, JsonOption, emit, read_token, say, the_home
 from tucano.terminal import mark
-
-if TYPE_CHECKING:
-    pass
 
 
 class RoleName(StrEnum):
