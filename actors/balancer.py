@@ -17,6 +17,7 @@ from tucano.actors.kernel import Actor, Down, Refused
 from tucano.actors.messages import deployer, discovery, worker_mgr
 from tucano.actors.messages.balancer import (
     CacheDue,
+    CertificatesDue,
     DrainDue,
     Loaded,
     RefreshDue,
@@ -30,7 +31,7 @@ from tucano.actors.messages.balancer import (
 )
 from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.proxy import Proxy
-from tucano.actors.pure.routing import routes
+from tucano.actors.pure.routing import reachable, routes
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,9 @@ DRAIN_LOOK = 0.05
 STOP_GRACE = 5.0
 """Seconds that open requests have when the balancer is stopped."""
 
+CERTIFICATES = 1.0
+"""Seconds between two looks at the certificates."""
+
 _Inbox = (
     WatchDue
     | RefreshDue
@@ -59,6 +63,7 @@ _Inbox = (
     | DrainDue
     | SaveDue
     | CacheDue
+    | CertificatesDue
     | ShowTraffic
     | Down
 )
@@ -74,6 +79,8 @@ class Balancer(Actor):
         controller: name of the controller's node.
         pid: of this process, for people; 0 to look it up.
         cpus: processors of this machine, for people; 0 to look.
+        let_go: is given the data path at the end, to stop it when its open requests have ended; None: we do that.
+        look: reads the certificates that have changed; gives hosts, each with why its own cannot be used.
 
     """
 
@@ -87,11 +94,15 @@ class Balancer(Actor):
         controller: str = "controller",
         pid: int = 0,
         cpus: int = 0,
+        let_go: Callable[[Proxy], None] | None = None,
+        look: Callable[[], Iterable[tuple[str, str]]] | None = None,
     ) -> None:
         super().__init__()
         self._pid = pid or os.getpid()
         self._cpus = cpus or os.cpu_count() or 1
         self._make_proxy = make_proxy
+        self._let_go = let_go
+        self._look = look
         self._cache = cache
         self._address = address
         self._record = self.address(f"{controller}/discovery")
@@ -102,6 +113,7 @@ class Balancer(Actor):
         self._services: dict[str, Service] = {}
         self._instances: dict[str, Instance] = {}
         self._workers: dict[str, Worker] = {}
+        self._unreachable: set[str] = set()  # workers whose instances we cannot reach
         self._looking = False
         self._saving = False
         self._registered = False
@@ -112,12 +124,15 @@ class Balancer(Actor):
         """Ask for the routes; who connects meanwhile waits in the socket's queue."""
         self._proxy = self._make_proxy()
         self.note(WatchDue())
+        self._look_at_certificates()
         self.after(PATIENCE, CacheDue())
         self.after(REFRESH, RefreshDue())
 
     def on_stop(self) -> None:
         """Let open requests end."""
-        if self._proxy is not None:
+        if self._proxy is not None and self._let_go is not None:
+            self._let_go(self._proxy)
+        elif self._proxy is not None:
             self._proxy.stop(STOP_GRACE)
 
     def on_crash(self) -> None:
@@ -155,6 +170,8 @@ class Balancer(Actor):
                 self._save()
             case CacheDue():
                 self._serve_from_cache()
+            case CertificatesDue():
+                self._look_at_certificates()
             case ShowTraffic():
                 return self._traffic()
             case Down():
@@ -197,7 +214,9 @@ class Balancer(Actor):
             elif kind == "worker":
                 _set(self._workers, name, entry.worker)
         assert self._proxy is not None
-        self._proxy.apply(routes(self._services.values(), self._instances.values(), self._workers))
+        mine = reachable(self._instances.values(), self._address)
+        self._proxy.apply(routes(self._services.values(), mine, self._workers))
+        self._tell_unreachable({one.node for one in self._instances.values()} - {one.node for one in mine})
         if not self._serving:  # only now: with no routes everything would be unknown
             self._proxy.start()
             self._serving = True
@@ -207,6 +226,12 @@ class Balancer(Actor):
         if not self._saving:
             self._saving = True
             self.after(1.0, SaveDue())
+
+    def _tell_unreachable(self, nodes: set[str]) -> None:
+        for node in sorted(nodes - self._unreachable):
+            text = f"{node}'s services listen at loopback: `tucano up --services-host HOST` there lets us reach them"
+            self._record.tell(discovery.Record("instances_unreachable", self.ref.node, text))
+        self._unreachable = nodes
 
     def _look_at_draining(self) -> None:
         """Tell the deployer which draining instances have no open request, again until it has stopped them."""
@@ -227,6 +252,15 @@ class Balancer(Actor):
             self._take(msgspec.msgpack.decode(self._cache.read_bytes(), type=discovery.Entries).entries)
         except msgspec.DecodeError:
             self._cache.unlink()  # a torn file: the record has it all
+
+    def _look_at_certificates(self) -> None:
+        if self._look is None:
+            return
+        for host, why in self._look():
+            log.warning("the certificate of %s cannot be used: %s", host, why)
+            text = f"at {self.ref.node}: {why}; the one before stays in use, if there was one"
+            self._record.tell(discovery.Record("certificate_refused", host, text))
+        self.after(CERTIFICATES, CertificatesDue())
 
     def _save(self) -> None:
         self._saving = False

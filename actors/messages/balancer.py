@@ -43,6 +43,10 @@ class DrainDue(Message, frozen=True):
     """Note to self: look whether draining instances have open requests."""
 
 
+class CertificatesDue(Message, frozen=True):
+    """Note to self: look whether certificates have changed."""
+
+
 class ShowTraffic(Message, frozen=True):
     """Answered with `Traffic`."""
 

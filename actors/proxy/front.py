@@ -193,12 +193,13 @@ class Client(Reading):
         """
         self.exchange = None
         self._served = True
-        if not keep or self.closing or (self._ended and not self._buffer):
+        patience = self.shared.patience
+        if not keep or (self.closing and not patience) or (self._ended and not self._buffer):
             self._close(linger=unread or bool(self._buffer))
             return
         self.let_go(SLOW_INSTANCE)
         if not self._choked:
-            self.deadline = self.shared.clock() + self.shared.timeouts.idle
+            self.deadline = self.shared.clock() + (patience if self.closing else self.shared.timeouts.idle)
         if self._buffer:
             self.shared.loop.call_soon(self._next)
 
@@ -260,14 +261,16 @@ class Client(Reading):
     def drain(self) -> None:
         """Take no further request: close when the open one has its answer, or now.
 
-        A connection that has not asked anything yet may ask once, soon: its request may be on its way.
+        A connection that has not asked anything yet may ask once, soon: its request may be on its way. While there is
+        patience (somebody else takes the new connections), that holds for connections that are kept, too.
         """
         self.closing = True
         if self.exchange is None and not self._shut:
-            if self._served:
+            patience = self.shared.patience
+            if self._served and not patience:
                 self._close(linger=False)
             else:
-                self.deadline = min(self.deadline, self.shared.clock() + self.shared.timeouts.first)
+                self.deadline = min(self.deadline, self.shared.clock() + (patience or self.shared.timeouts.first))
 
     # --- flow and time -----------------------------------------------------------------------------------------------
 

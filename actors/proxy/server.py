@@ -81,6 +81,7 @@ class Proxy:
         self._thread: threading.Thread | None = None
         self._serving: Future[Shared] = Future()
         self._stopping: asyncio.Future[float] | None = None
+        self._fronts: list[asyncio.Server | SecureFront] = []
         self._services: Mapping[str, Service] = {}
         self._pending = 0  # tables that were applied and are not in effect yet
         self._lock = threading.Lock()  # of the two above: held for a moment, never while waiting
@@ -132,14 +133,28 @@ class Proxy:
         routes = self._serving.result().table.routes
         return {name: route.stats() for name, route in routes.items()}
 
-    def stop(self, grace: float) -> None:
-        """Accept no more, let open requests end within `grace` seconds, close everything, end the thread."""
+    def leave(self, patience: float) -> None:
+        """Accept no more, and have each connection's next answer be its last. Does not wait; `stop` is still to come.
+
+        Args:
+            patience: Seconds that a connection without an open request has for another one.
+        """
+        if self._thread is not None:
+            self._call(self._leave, patience)
+
+    def stop(self, grace: float, *, patient: bool = False) -> None:
+        """Accept no more, let open requests end within `grace` seconds, close everything, end the thread.
+
+        Args:
+            grace: As said.
+            patient: Leave connections without an open request what `leave` gave them.
+        """
         thread, self._thread = self._thread, None
         if thread is None:
             for listener in self._listeners():
                 listener.close()
             return
-        self._call(self._stop, grace)
+        self._call(self._stop, grace, patient)
         thread.join()
 
     # --- in the thread -----------------------------------------------------------------------------------------------
@@ -160,9 +175,19 @@ class Proxy:
                 raise
             # The loop has been closed: the proxy was stopped, there is nothing left to change.
 
-    def _stop(self, grace: float) -> None:
+    def _stop(self, grace: float, patient: bool) -> None:
         if self._stopping is not None and not self._stopping.done():
+            if not patient:
+                self._leave(0.0)
             self._stopping.set_result(grace)
+
+    def _leave(self, patience: float) -> None:
+        for front in self._fronts:
+            front.close()
+        shared = self._serving.result()
+        shared.stopping, shared.patience = True, patience
+        for client in list(shared.clients):
+            client.drain()
 
     def _take(self) -> None:
         with self._lock:
@@ -178,7 +203,7 @@ class Proxy:
             log = AccessLog(self._access_log, self._wall)
             table = Table(loop, self._chance, self._clock)
             shared = Shared(loop, table, Heads(), log, self._clock, self._timeouts)
-            fronts = await self._open(shared)
+            self._fronts = await self._open(shared)
         except OSError as error:
             self._serving.set_exception(error)
             return
@@ -186,8 +211,6 @@ class Proxy:
         self._serving.set_result(shared)
         self._take()
         grace = await self._stopping
-        for front in fronts:
-            front.close()
         await self._drain(shared, grace)
         for chore in chores:
             chore.cancel()
@@ -216,9 +239,6 @@ class Proxy:
         return fronts
 
     async def _drain(self, shared: Shared, grace: float) -> None:
-        shared.stopping = True
-        for client in list(shared.clients):
-            client.drain()
         try:
             async with asyncio.timeout(grace):
                 await self._emptied(shared)

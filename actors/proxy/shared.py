@@ -46,6 +46,7 @@ class Shared:
     clock: Callable[[], float]
     timeouts: Timeouts
     stopping: bool = False  # every connection's next request is its last
+    patience: float = 0.0  # seconds that a kept connection then has for it
     clients: "set[Client]" = field(default_factory=set)
     dials: set[asyncio.Task[None]] = field(default_factory=set)
     handshakes: set[asyncio.Task[None]] = field(default_factory=set)
