@@ -3,6 +3,7 @@
 from collections.abc import Set
 from typing import Final, NamedTuple
 
+from . import request_id
 from .head import CHUNKED, UNTIL_CLOSE, body_length, split_fields, tokens
 from .log import escaped
 from .memo import Memo
@@ -27,6 +28,7 @@ class Answer(NamedTuple):
         keep_alive: The instance will take another request on this connection.
         head: The head to send on, without its end.
         upgrade: The protocols that it names, in lower case: those that follow a 101.
+        request_id: Its `X-Request-Id`, which is not in `head`; empty if it has none.
     """
 
     status: int
@@ -34,6 +36,7 @@ class Answer(NamedTuple):
     keep_alive: bool
     head: bytes
     upgrade: Set[bytes]
+    request_id: bytes
 
 
 class Answers:
@@ -57,8 +60,13 @@ class Answers:
             return parse_answer(head, self._line, http10=True)
         answer = self._memo.get(head)
         if answer is None:
-            answer = parse_answer(head, self._line, http10=False)
-            self._memo.put(head, answer)
+            head, said = request_id.cut(head)  # many echo it
+            answer = self._memo.get(head) if said else None
+            if answer is None:
+                answer = parse_answer(head, self._line, http10=False)
+                self._memo.put(head, answer)
+            if said:
+                return answer._replace(request_id=said)
         return answer
 
 
@@ -73,7 +81,7 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
     read: dict[bytes, list[bytes]] = {}
     kept: list[tuple[bytes, bytes]] = []
     for key, name, value in split_fields(block):
-        if key in _DROPPED:
+        if key in _DROPPED or key == request_id.FIELD:
             read.setdefault(key, []).append(value)
         else:
             kept.append((key, b"%b: %b\r\n" % (name, value)))
@@ -98,4 +106,5 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
         keep_alive=b"close" not in connection and (not old or b"keep-alive" in connection),
         head=b"".join(lines),
         upgrade=tokens(upgrade),
+        request_id=b", ".join(read.get(request_id.FIELD, ())),
     )

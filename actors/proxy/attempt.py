@@ -29,20 +29,22 @@ class Attempt:
     """
 
     __slots__ = (
-        "_backend", "_bound", "_fields", "_key", "_line", "_losses", "_method", "_onward", "_over", "_queued", "_route",
-        "_shared", "_slow", "_tried", "_upstream", "began", "client", "hold_until",
+        "_backend", "_bound", "_fields", "_id", "_key", "_line", "_losses", "_method", "_onward", "_over", "_queued",
+        "_retries", "_route", "_shared", "_slow", "_tried", "_upstream", "began", "client", "hold_until",
     )  # fmt: skip
 
     def __init__(self, client: "Client", request: Request) -> None:
         self.client = client
         self._shared = shared = client.shared
-        self._method, self._line, self._onward, self._fields = request
+        self._method, self._line, self._onward, self._fields, name = request
+        self._id = name or next(shared.ids)
         self.began = shared.clock()
         self._route: Route | None = None
         self._backend: Backend | None = None
         self._upstream: Upstream | None = None
         self._tried: tuple[Backend, ...] = ()  # refused or failed, in this round
         self._losses = 0  # connections that were lost before an answer
+        self._retries = 0  # attempts beyond the first
         self._over = False
         self._key: bytes | None = None  # what is hashed
         self._bound: Backend | None = None  # whom a sticky cookie names
@@ -120,11 +122,11 @@ class Attempt:
             # Nothing was sent: any request may go to another instance.
             now = self._shared.clock()
             route.rota.avoid(backend, now + self._shared.timeouts.avoid, now)
-            route.rota.failed(backend, now)
+            route.failed(backend, now)
             self._slow = isinstance(error, TimeoutError)
             if not self._over:
                 self._release()
-                route.retries += 1
+                self._retry(route, backend)
                 self._tried += (backend,)
                 self._attempt(route)
             return
@@ -147,10 +149,16 @@ class Attempt:
 
     def _failed(self, backend: Backend) -> None:
         if self._route is not None:
-            self._route.rota.failed(backend, self._shared.clock())
+            self._route.failed(backend, self._shared.clock())
 
     def _name(self) -> str:
         return self._route.name if self._route is not None else self._fields.service
+
+    def _retry(self, route: "Route", backend: Backend) -> None:
+        """Count another attempt, after this instance has failed."""
+        self._retries += 1
+        route.tally.retries += 1
+        backend.tally.retries += 1
 
     def _may_repeat(self) -> bool:
         return self._method in _IDEMPOTENT and self._losses < _LOSSES
@@ -161,7 +169,7 @@ class Attempt:
         if route is None:
             return
         self._losses += 1
-        route.retries += 1
+        self._retry(route, backend)
         if not upstream.reused:
             self._tried += (backend,)
         self._attempt(route)

@@ -10,6 +10,7 @@ from .answer import Answer, Answers
 from .log import escaped
 from .policies import Candidate
 from .rules import BARE_LF, MAX_HEAD, Refused
+from .tally import Tally
 
 SHORT: Final = 8 * 1024  # bytes of a piece that is cheaper to copy behind its head than to send as a second buffer
 _POOL: Final = 256  # idle connections kept per instance
@@ -223,7 +224,7 @@ class Backend(Candidate):
         port: Where it listens.
     """
 
-    __slots__ = ("_address", "_idle", "_ready", "answers", "connections", "instance", "name", "token")
+    __slots__ = ("_address", "_idle", "_ready", "answers", "connections", "instance", "name", "tally", "token")
 
     def __init__(self, instance: str, host: str, port: int) -> None:
         super().__init__(instance)
@@ -232,6 +233,7 @@ class Backend(Candidate):
         self.token = token(instance)
         self.answers = Answers(instance)
         self.connections: set[Upstream] = set()
+        self.tally = Tally()
         self._address = (host, port)
         self._idle: list[Upstream] = []
         self._ready = True

@@ -1,7 +1,10 @@
 """One request and its answer: relaying both ways, what to do when either side fails, accounting."""
 
+from bisect import bisect_right
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
+
+from tucano.actors.messages.latency import EDGES
 
 from . import framing, own, patience
 from .answer import CLOSES, STAYS, STAYS_10, Answer
@@ -10,11 +13,13 @@ from .back import SHORT, Backend, Upstream
 from .head import CHUNKED, UNTIL_CLOSE, Request
 from .own import Own
 from .reading import SLOW_INSTANCE
+from .tally import UNTIMED
 
 if TYPE_CHECKING:
     from .front import Client
 
 _REPEATABLE: Final = 64 * 1024  # bytes of a request's body that are held so that it can be sent again
+_ANSWER: Final = b"%bX-Request-Id: %b\r\n%b%b"  # the head, the id, the head's end, what came of the body
 _LEFT: Final = 499  # in the log: the client left before its answer was complete
 
 
@@ -88,7 +93,7 @@ class Exchange(Attempt):
         if route is not None and (route.special or route.timed):
             self._sent_at = self._shared.clock()
             self._cookie = route.binding(self._backend, self._bound)
-        head = b"%b\r\n%b%b" % (self._onward, self._fields.lines, self.client.forwarded)
+        head = b"%b\r\n%b%b%b\r\n\r\n" % (self._onward, self._fields.lines, self.client.forwarded, self._id)
         held = self._held
         if held:
             head += held
@@ -117,7 +122,8 @@ class Exchange(Attempt):
         self._status = answer.status
         self._held = None
         self.tunnel = True
-        self.client.transport.write(answer.head + self._cookie + STAYS + data)
+        name, end = answer.request_id or self._id, self._cookie + STAYS
+        self.client.transport.write(_ANSWER % (answer.head, name, end, data))
         self._sent = len(data)
         self.client.tunnelled()
 
@@ -141,10 +147,11 @@ class Exchange(Attempt):
         end = (STAYS_10 if http10 else STAYS) if self._keep else CLOSES
         if self._cookie:
             end = self._cookie + end
+        name = answer.request_id or self._id
         if self._sent < SHORT:
-            client.transport.write(answer.head + end + piece)
+            client.transport.write(_ANSWER % (answer.head, name, end, piece))
         else:
-            client.transport.writelines((answer.head + end, piece))
+            client.transport.writelines((_ANSWER % (answer.head, name, end, b""), piece))
         if done:
             self.ended()
 
@@ -309,7 +316,9 @@ class Exchange(Attempt):
     def _refuse(self, answer: Own, backend: Backend | None = None) -> None:
         keep = self._fields.keep_alive and self.body is None and not self.client.closing
         end = (STAYS_10 if self.http10 else STAYS) if keep else CLOSES
-        self.client.transport.write(answer.render(as_json=self._fields.json, bare=self.bodiless, end=end))
+        self.client.transport.write(
+            answer.render(request_id=self._id, as_json=self._fields.json, bare=self.bodiless, end=end)
+        )
         self._status = answer.status
         if self._route is not None and answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._route.errors += 1
@@ -322,19 +331,26 @@ class Exchange(Attempt):
 
     def _account(self, backend: Backend | None) -> None:
         self._over = True
-        route = self._route
+        shared, status, route, fed, sent = self._shared, self._status, self._route, self._fed, self._sent
+        seconds = shared.clock() - self.began
+        slot = UNTIMED if self.tunnel else bisect_right(EDGES, seconds)
+        if backend is not None:
+            backend.tally.add(status, slot, fed, sent)
         if route is not None:
             route.in_flight -= 1
-            route.classes[self._status // 100] += 1
+            route.tally.add(status, slot, fed, sent)
             if route.line is not None:
                 route.line.flow()
-        shared = self._shared
         shared.log.line(
             self.client.peer,
             self._line,
-            self._status,
-            self._sent,
+            status,
+            sent,
             self._fields.agent,
-            backend.name if backend is not None else b"-",
-            shared.clock() - self.began,
+            seconds,
+            b"-" if route is None else route.label,
+            b"-" if backend is None else backend.name,
+            self._id,
+            self._retries,
+            secure=self.client.secure,
         )

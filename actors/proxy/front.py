@@ -27,8 +27,8 @@ class Client(Reading):
     Attributes:
         closing: The request that is open, or the first one, is the last.
         deadline: When `expire` is due; `inf` while there is nothing to wait for.
-        forwarded: What each request that is sent on ends with: the rest of its Forwarded line, further lines, and the
-            empty one.
+        forwarded: What the head of each request that is sent on ends with, but for its id: the rest of its Forwarded
+            line, further lines, and the name of the last one.
         inside: It came to the front for this machine's own programs.
 
     Args:
@@ -64,7 +64,7 @@ class Client(Reading):
         self.transport = cast(asyncio.Transport, transport)
         self.peer = transport.get_extra_info("peername")[0].encode("ascii")
         proto = b"https" if self.secure else b"http"
-        lines = b"for=%b;proto=%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n\r\n"
+        lines = b"for=%b;proto=%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Request-Id: "
         node = b'"[%b]"' % self.peer if b":" in self.peer else self.peer
         self.forwarded = lines % (node, proto, self.peer, proto)
         shared = self.shared
@@ -235,11 +235,14 @@ class Client(Reading):
 
     def _refuse(self, refused: Refused, data: bytes) -> None:
         """Answer what is not a request, and close: nobody knows where the next request begins."""
-        answer = own.refused(refused.why, refused.status).render(as_json=False, bare=False, end=CLOSES)
+        name = next(self.shared.ids)
+        answer = own.refused(refused.why, refused.status).render(request_id=name, as_json=False, bare=False, end=CLOSES)
         self.transport.write(answer)
         if data:
             line = data[:256].partition(b"\r\n")[0] if data[:2] != _TLS else b"(TLS, at the port without it)"
-            self.shared.log.line(self.peer, line, refused.status, len(answer), NO_AGENT, b"-", 0.0)
+            self.shared.log.line(
+                self.peer, line, refused.status, len(answer), NO_AGENT, 0.0, request_id=name, secure=self.secure
+            )
         self._close(linger=True)
 
     def _close(self, *, linger: bool) -> None:

@@ -83,7 +83,7 @@ class SecureFront:
         except OSError as error:
             why = getattr(error, "reason", None) or str(error) or type(error).__name__
             line = b"(TLS handshake: %b)" % escaped(_REASONS.get(why, why).encode())
-            shared.log.line(peer, line, 400, 0, NO_AGENT, b"-", 0.0)
+            shared.log.line(peer, line, 400, 0, NO_AGENT, 0.0, secure=True)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._shared.handshakes.discard(task)

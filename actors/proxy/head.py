@@ -9,6 +9,7 @@ from collections.abc import Set
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from . import request_id
 from .log import escaped
 from .memo import Memo
 from .rules import BLOCK, HOST, LENGTH, MAX_FIELDS, MAX_HEAD, MAX_LINE, REQUEST_LINE, Refused, breach
@@ -23,14 +24,14 @@ _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?]*)(.*)")
 # Of one hop, or ours to say: never sent on as they came. `Proxy` would become HTTP_PROXY in a CGI environment.
 _DROPPED: Final = frozenset(
     b"connection keep-alive te upgrade transfer-encoding content-length host proxy http2-settings expect "
-    b"forwarded x-real-ip".split()
+    b"forwarded x-real-ip x-request-id".split()
 )
 _DROPPED_KINDS: Final = (b"proxy-", b"x-forwarded-")
 # In a CGI environment these read as a hyphen: `X_Forwarded_For` must not get past us.
 _AS_HYPHEN: Final = bytes.maketrans(b"!#$%&'*+._`|~", b"-" * 13)
 # What is read here.
 _READ: Final = frozenset(
-    b"host content-length transfer-encoding connection te upgrade expect accept referer user-agent".split()
+    b"host content-length transfer-encoding connection te upgrade expect accept referer user-agent x-request-id".split()
 )
 
 
@@ -48,6 +49,7 @@ class Fields(NamedTuple):
         lines: The header lines to send on, each with its CRLF, and the beginning of a Forwarded line (RFC 7239), which
             `Client.forwarded` goes on with: the host differs by request, who asks by connection.
         agent: `"referer" "user-agent"` for the log, escaped.
+        request_id: What its `X-Request-Id` says; empty if that cannot be used, None without one.
     """
 
     service: str
@@ -59,15 +61,21 @@ class Fields(NamedTuple):
     json: bool
     lines: bytes
     agent: bytes
+    request_id: bytes | None
 
 
 class Request(NamedTuple):
-    """A request head: its method, its first line as it came and as it is sent on, and what its fields decide."""
+    """A request head: its method, its first line as it came and as it is sent on, and what its fields decide.
+
+    Attributes:
+        id: The id that the client gave it; empty for none.
+    """
 
     method: bytes
     line: bytes
     onward: bytes
     fields: Fields
+    id: bytes
 
 
 class Heads:
@@ -103,9 +111,16 @@ class Heads:
         memo = self._memo10 if http10 else self._memo
         block = data[line_end + 2 : end + 2]
         fields = memo.get(block)
+        name = b""
         if fields is None:
-            fields = parse_fields(block, http10=http10)
-            memo.put(block, fields)
+            if len(block) <= memo.longest:
+                block, name = request_id.cut(block)
+                fields = memo.get(block) if name else None
+            if fields is None:
+                fields = parse_fields(block, http10=http10)
+                memo.put(block, fields)
+            if fields.request_id is not None:
+                name = b"" if name else fields.request_id  # two of them say nothing
         onward = line
         if target[:1] != b"/":
             target = _origin(method, target, fields)
@@ -114,7 +129,7 @@ class Heads:
             onward = line[:-1] + b"1"
         if method in _NOT_OFFERED:
             raise Refused("CONNECT and PRI are not offered here", HTTPStatus.NOT_IMPLEMENTED)
-        return Request(method, line, onward, fields)
+        return Request(method, line, onward, fields, name)
 
 
 def _origin(method: bytes, target: bytes, fields: Fields) -> bytes:
@@ -237,6 +252,7 @@ def parse_fields(block: bytes, *, http10: bool) -> Fields:
         json=b"accept" in read and b"application/json" in b",".join(read[b"accept"]).lower(),
         lines=b"".join(lines),
         agent=b'"%b" "%b"' % (_logged(read.get(b"referer")), _logged(read.get(b"user-agent"))),
+        request_id=request_id.taken(read.get(request_id.FIELD)),
     )
 
 

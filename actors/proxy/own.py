@@ -20,10 +20,11 @@ class Own(NamedTuple):
     do: str
     lines: bytes = b""
 
-    def render(self, *, as_json: bool, bare: bool, end: bytes) -> bytes:
+    def render(self, *, request_id: bytes, as_json: bool, bare: bool, end: bytes) -> bytes:
         """As bytes for the client.
 
         Args:
+            request_id: The request's.
             as_json: Say it in JSON rather than in plain text.
             bare: Leave the body out, as for HEAD.
             end: How the head ends: `STAYS`, `STAYS_10` or `CLOSES`.
@@ -31,17 +32,20 @@ class Own(NamedTuple):
         status, what, do, lines = self
         if as_json:
             kind = b"application/json"
-            body = json.dumps({"status": int(status), "error": status.phrase, "what": what, "do": do}).encode() + b"\n"
+            said = {"status": int(status), "error": status.phrase, "what": what, "do": do}
+            said["request_id"] = request_id.decode()
+            body = json.dumps(said).encode() + b"\n"
         else:
             kind = b"text/plain; charset=utf-8"
             body = f"{int(status)} {status.phrase}: {what}\n{do}\n".encode()
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             lines += b"Retry-After: 1\r\n"
-        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b" % (
+        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nX-Request-Id: %b\r\n%b%b" % (
             status,
             status.phrase.encode(),
             kind,
             len(body),
+            request_id,
             lines,
             end,
         )

@@ -79,10 +79,12 @@ class Rota(Generic[C]):
             self._avoided[one] = until
             self._look(now)
 
-    def failed(self, one: C, now: float) -> None:
-        """A request failed at `one`."""
-        if self.ejection.failed(one, now):
+    def failed(self, one: C, now: float) -> bool:
+        """A request failed at `one`; True if that ejects it."""
+        ejected = self.ejection.failed(one, now)
+        if ejected:
             self._look(now)
+        return ejected
 
     def pick(self, now: float, tried: Collection[C] = (), key: bytes | None = None) -> C | None:
         """Choose a member that is not in `tried`; None if there is none.

@@ -18,7 +18,8 @@ from .certificates import Certificates
 from .front import Client
 from .handshake import SecureFront
 from .head import Heads
-from .log import AccessLog
+from .log import AccessLog, Format
+from .log_file import LogFile
 from .redirect import RedirectingClient
 from .shared import Shared, Timeouts
 from .table import Service, ServiceStats, Table
@@ -50,6 +51,7 @@ class Proxy:
         secure: The front with TLS, if there is to be one.
         inside: The listener of the front for this machine's own programs, if there is to be one.
         access_log: The file to append a line a request to; None: no log.
+        log_format: How a line looks.
         chance: Where lots are drawn from. The proxy's alone.
         hold: Seconds to hold a request while no instance takes it and one is expected.
         timeouts: All other times to wait; its `hold` is replaced by the one above.
@@ -64,6 +66,7 @@ class Proxy:
         secure: Secure | None = None,
         inside: socket.socket | None = None,
         access_log: Path | None = None,
+        log_format: Format = "combined",
         chance: random.Random,
         hold: float = 3.0,
         timeouts: Timeouts | None = None,
@@ -74,6 +77,7 @@ class Proxy:
         self._secure = secure
         self._inside = inside
         self._access_log = access_log
+        self._log_format = log_format
         self._chance = chance
         self._timeouts = (timeouts or Timeouts())._replace(hold=hold)
         self._clock = clock
@@ -126,12 +130,16 @@ class Proxy:
             counts[backend.instance] += backend.open + leaving
         return {instance: count for instance, count in counts.items() if count}
 
-    def stats(self) -> dict[str, ServiceStats]:
-        """What happened to the requests of each service since it came into the table. From any thread."""
+    def stats(self, detail: str = "") -> dict[str, ServiceStats]:
+        """What happened to the requests of each service since it came into the table. From any thread.
+
+        Args:
+            detail: Of which service to tell each instance's, too.
+        """
         if not self._serving.done():
             return {}
         routes = self._serving.result().table.routes
-        return {name: route.stats() for name, route in routes.items()}
+        return {name: route.stats(detail=name == detail) for name, route in routes.items()}
 
     def leave(self, patience: float) -> None:
         """Accept no more, and have each connection's next answer be its last. Does not wait; `stop` is still to come.
@@ -199,12 +207,17 @@ class Proxy:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         self._stopping = loop.create_future()
+        file = None
         try:
-            log = AccessLog(self._access_log, self._wall)
+            if self._access_log is not None:
+                file = LogFile(self._access_log)
+            log = AccessLog(file, self._wall, self._log_format)
             table = Table(loop, self._chance, self._clock)
             shared = Shared(loop, table, Heads(), log, self._clock, self._timeouts)
             self._fronts = await self._open(shared)
         except OSError as error:
+            if file is not None:
+                file.close()
             self._serving.set_exception(error)
             return
         chores = [loop.create_task(self._flush(shared)), loop.create_task(self._sweep(shared))]

@@ -1,10 +1,11 @@
 """What all connections of one data path share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import request_id
 from .head import Heads
 from .log import AccessLog
 from .table import Table
@@ -45,6 +46,7 @@ class Shared:
     log: AccessLog
     clock: Callable[[], float]
     timeouts: Timeouts
+    ids: Iterator[bytes] = field(default_factory=request_id.make)
     stopping: bool = False  # every connection's next request is its last
     patience: float = 0.0  # seconds that a kept connection then has for it
     clients: "set[Client]" = field(default_factory=set)

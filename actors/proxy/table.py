@@ -7,6 +7,7 @@ from math import inf
 from typing import Final, NamedTuple
 
 from tucano.actors.messages import model
+from tucano.actors.messages.latency import Latency
 
 from . import affinity
 from .back import Backend
@@ -14,6 +15,7 @@ from .budget import Budget
 from .directory import Directory, Listing
 from .hold import Line, Waiting
 from .pick import Rota
+from .tally import InstanceStats, Tally
 
 _FAILURES: Final = frozenset((502, 503, 504))  # answers by which an instance says that it cannot
 
@@ -65,6 +67,11 @@ class ServiceStats(NamedTuple):
         retries: Attempts beyond the first.
         in_flight: Those that have not ended.
         classes: Answers by the first digit of their status, ours included; 4 counts clients that left, too.
+        received: Bytes that came from users.
+        sent: Bytes that went to them.
+        ejections: How often one of its instances was left alone for a while.
+        latency: How long its requests took, but for tunnels.
+        instances: Those of now, if they were asked for.
     """
 
     requests: int
@@ -72,6 +79,11 @@ class ServiceStats(NamedTuple):
     retries: int
     in_flight: int
     classes: dict[int, int]
+    received: int = 0
+    sent: int = 0
+    ejections: int = 0
+    latency: Latency = Latency()
+    instances: tuple[InstanceStats, ...] = ()
 
 
 class Route:
@@ -84,6 +96,9 @@ class Route:
         chance: Where lots are drawn from.
 
     Attributes:
+        label: Its name, for the log.
+        members: Its instances, those too that are draining.
+        tally: What is counted of requests that have ended.
         rota: Who may be chosen.
         waiting: Requests that wait for an instance.
         line: Requests that wait for a place, where instances take only so many.
@@ -94,8 +109,8 @@ class Route:
     """
 
     __slots__ = (
-        "_chance", "_clock", "_loop", "balance", "budget", "classes", "errors", "expected", "gone", "in_flight", "line",
-        "name", "prefix", "requests", "retries", "rota", "rule", "special", "timed", "timeouts", "waiting",
+        "_chance", "_clock", "_loop", "balance", "budget", "errors", "expected", "gone", "in_flight", "label", "line",
+        "members", "name", "prefix", "requests", "rota", "rule", "special", "tally", "timed", "timeouts", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -111,9 +126,10 @@ class Route:
         self.gone = False
         self.requests = 0
         self.errors = 0
-        self.retries = 0
         self.in_flight = 0
-        self.classes = [0] * 6
+        self.label = name.encode()
+        self.members: list[Backend] = []
+        self.tally = Tally()
         self.timeouts = model.Timeouts()
         self.special = False
         self.line: Line | None = None
@@ -150,9 +166,15 @@ class Route:
         if self.timed:
             backend.answered(now - since, now)
         if status in _FAILURES:
-            self.rota.failed(backend, now)
+            self.failed(backend, now)
         else:
             self.rota.ejection.succeeded(backend)
+
+    def failed(self, backend: Backend, now: float) -> None:
+        """A request failed at one of its instances."""
+        if self.rota.failed(backend, now):
+            self.tally.ejections += 1
+            backend.tally.ejections += 1
 
     def wake(self) -> None:
         """Let whoever waits look again: the table has changed."""
@@ -179,10 +201,21 @@ class Route:
         if former is not None:
             self._loop.call_soon(former.wake)  # who stood in the former line looks for a place in this one
 
-    def stats(self) -> ServiceStats:
-        """The counters as they stand."""
-        classes = {digit: count for digit, count in enumerate(self.classes) if count}
-        return ServiceStats(self.requests, self.errors, self.retries, self.in_flight, classes)
+    def stats(self, *, detail: bool) -> ServiceStats:
+        """The counters as they stand; `detail`: of each instance, too."""
+        tally = self.tally
+        return ServiceStats(
+            self.requests,
+            self.errors,
+            tally.retries,
+            self.in_flight,
+            {digit: count for digit, count in enumerate(tally.classes) if count},
+            tally.received,
+            tally.sent,
+            tally.ejections,
+            tally.latency(),
+            tuple(one.tally.stats(one.instance, one.open) for one in self.members) if detail else (),
+        )
 
 
 class Table:
@@ -218,16 +251,18 @@ class Table:
         for service in services.values():
             name = service.name.lower()
             route = routes[name] = self.routes.get(name) or Route(name, self._loop, self._clock, self._chance)
-            ready = []
+            ready, members = [], []
             for instance, host, port, is_ready, weight in service.targets:
                 key = (instance, host, port)
                 backend = backends[key] = self._backends.get(key) or Backend(*key)
                 backend.weight = weight
+                members.append(backend)
                 if is_ready:
                     backend.admit()
                     ready.append(backend)
                 else:
                     backend.retire()
+            route.members = members
             route.take(service, ready)
         for key, backend in self._backends.items():
             if key not in backends:
