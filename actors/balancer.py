@@ -24,13 +24,12 @@ from tucano.actors.messages.balancer import (
     Registered,
     RetryDue,
     SaveDue,
-    ServiceTraffic,
     ShowTraffic,
-    Traffic,
     WatchDue,
 )
 from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.proxy import Proxy
+from tucano.actors.pure.counts import traffic_of
 from tucano.actors.pure.routing import reachable, routes
 
 log = logging.getLogger(__name__)
@@ -172,8 +171,8 @@ class Balancer(Actor):
                 self._serve_from_cache()
             case CertificatesDue():
                 self._look_at_certificates()
-            case ShowTraffic():
-                return self._traffic()
+            case ShowTraffic(service):
+                return traffic_of(self._proxy.stats(service) if self._proxy is not None else {})
             case Down():
                 self._registered = False
                 self.note(WatchDue())
@@ -274,11 +273,6 @@ class Balancer(Actor):
             partial.replace(self._cache)
         except OSError as error:  # the routes in use are not touched by that; the next change tries again
             log.error("the routes cannot be kept in %s: %s", self._cache, error)
-
-    def _traffic(self) -> Traffic:
-        assert self._proxy is not None
-        counts = self._proxy.stats().items()
-        return Traffic(tuple(ServiceTraffic(name, s.requests, s.errors, s.retries, s.in_flight) for name, s in counts))
 
 
 T = TypeVar("T")

@@ -10,5 +10,6 @@ from .certificates import Certificates
 from .server import Proxy, Secure
 from .shared import Timeouts
 from .table import Service, ServiceStats, Target
+from .tally import InstanceStats
 
-__all__ = ["Certificates", "Proxy", "Secure", "Service", "ServiceStats", "Target", "Timeouts"]
+__all__ = ["Certificates", "InstanceStats", "Proxy", "Secure", "Service", "ServiceStats", "Target", "Timeouts"]

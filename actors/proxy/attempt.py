@@ -126,7 +126,7 @@ class Attempt:
             self._slow = isinstance(error, TimeoutError)
             if not self._over:
                 self._release()
-                self._retry(route, backend)
+                self._retry(backend)
                 self._tried += (backend,)
                 self._attempt(route)
             return
@@ -154,10 +154,9 @@ class Attempt:
     def _name(self) -> str:
         return self._route.name if self._route is not None else self._fields.service
 
-    def _retry(self, route: "Route", backend: Backend) -> None:
+    def _retry(self, backend: Backend) -> None:
         """Count another attempt, after this instance has failed."""
         self._retries += 1
-        route.tally.retries += 1
         backend.tally.retries += 1
 
     def _may_repeat(self) -> bool:
@@ -169,7 +168,7 @@ class Attempt:
         if route is None:
             return
         self._losses += 1
-        self._retry(route, backend)
+        self._retry(backend)
         if not upstream.reused:
             self._tried += (backend,)
         self._attempt(route)

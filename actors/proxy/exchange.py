@@ -11,6 +11,7 @@ from .answer import CLOSES, STAYS, STAYS_10, Answer
 from .attempt import Attempt
 from .back import SHORT, Backend, Upstream
 from .head import CHUNKED, UNTIL_CLOSE, Request
+from .log import escaped
 from .own import Own
 from .reading import SLOW_INSTANCE
 from .tally import UNTIMED
@@ -334,16 +335,15 @@ class Exchange(Attempt):
         shared, status, route, fed, sent = self._shared, self._status, self._route, self._fed, self._sent
         seconds = shared.clock() - self.began
         slot = UNTIMED if self.tunnel else bisect_right(EDGES, seconds)
-        if backend is not None:
-            backend.tally.add(status, slot, fed, sent)
         if route is not None:
             route.in_flight -= 1
-            route.tally.add(status, slot, fed, sent)
+            (backend or route).tally.add(status, slot, fed, sent)
             if route.line is not None:
                 route.line.flow()
+        line = self._line
         shared.log.line(
             self.client.peer,
-            self._line,
+            escaped(line) if b'"' in line or b"\\" in line else line,
             status,
             sent,
             self._fields.agent,
@@ -352,5 +352,5 @@ class Exchange(Attempt):
             b"-" if backend is None else backend.name,
             self._id,
             self._retries,
-            secure=self.client.secure,
+            self.client.secure,
         )

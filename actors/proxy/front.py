@@ -11,6 +11,7 @@ from . import own
 from .answer import CLOSES
 from .exchange import Exchange
 from .head import Request
+from .log import escaped
 from .reading import MANY_REQUESTS, SLOW_INSTANCE, Reading
 from .rules import EMPTY_LINES, Refused, check_partial
 from .shared import Shared
@@ -239,7 +240,7 @@ class Client(Reading):
         answer = own.refused(refused.why, refused.status).render(request_id=name, as_json=False, bare=False, end=CLOSES)
         self.transport.write(answer)
         if data:
-            line = data[:256].partition(b"\r\n")[0] if data[:2] != _TLS else b"(TLS, at the port without it)"
+            line = escaped(data[:256].partition(b"\r\n")[0]) if data[:2] != _TLS else b"(TLS, at the port without it)"
             self.shared.log.line(
                 self.peer, line, refused.status, len(answer), NO_AGENT, 0.0, request_id=name, secure=self.secure
             )

@@ -46,13 +46,13 @@ class AccessLog:
         self._tick()
 
     def line(self, peer: bytes, request: bytes, status: int, size: int, agent: bytes, seconds: float,
-             service: bytes = b"-", instance: bytes = b"-", request_id: bytes = b"-", retries: int = 0, *,
+             service: bytes = b"-", instance: bytes = b"-", request_id: bytes = b"-", retries: int = 0,
              secure: bool = False) -> None:  # fmt: skip
         """Add a line.
 
         Args:
             peer: The client's address.
-            request: The request line. It is escaped here; the other values must be safe already.
+            request: The request line. Like all values it must be safe already: see `escaped`.
             status: The status of the answer.
             size: Bytes of the answer's body that were sent.
             agent: The quoted referer and user agent.
@@ -65,8 +65,6 @@ class AccessLog:
         """
         if self._file is None:
             return
-        if _UNSAFE.search(request):
-            request = escaped(request)
         if self._json:
             line = _JSON % (
                 self._stamp, peer, _asked(request), status, size, seconds, _or_null(service), _or_null(instance),

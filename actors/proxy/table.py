@@ -97,8 +97,8 @@ class Route:
 
     Attributes:
         label: Its name, for the log.
-        members: Its instances, those too that are draining.
-        tally: What is counted of requests that have ended.
+        members: Its instances, those too that are draining, or have left with requests open.
+        tally: What is counted of requests that reached no instance, or one that has left.
         rota: Who may be chosen.
         waiting: Requests that wait for an instance.
         line: Requests that wait for a place, where instances take only so many.
@@ -146,6 +146,16 @@ class Route:
         self.special = bool(self.prefix or self.balance.sticky or self.balance.policy == "hash")
         self.rota.replace(ready, self._clock())
 
+    def have(self, members: list[Backend]) -> None:
+        """Have these instances. The counts of one that has left are ours from when its last request has ended."""
+        there = set(members)
+        for one in self.members:
+            if one not in there and one.open:
+                members.append(one)
+            elif one not in there:
+                self.tally.absorb(one.tally)
+        self.members = members
+
     def bound(self, token: bytes | None) -> Backend | None:
         """The instance that a sticky cookie names, if it is there."""
         if token is None:
@@ -173,7 +183,6 @@ class Route:
     def failed(self, backend: Backend, now: float) -> None:
         """A request failed at one of its instances."""
         if self.rota.failed(backend, now):
-            self.tally.ejections += 1
             backend.tally.ejections += 1
 
     def wake(self) -> None:
@@ -203,7 +212,9 @@ class Route:
 
     def stats(self, *, detail: bool) -> ServiceStats:
         """The counters as they stand; `detail`: of each instance, too."""
-        tally = self.tally
+        tally = Tally()
+        for counted in (self.tally, *(one.tally for one in self.members)):
+            tally.absorb(counted)
         return ServiceStats(
             self.requests,
             self.errors,
@@ -262,7 +273,7 @@ class Table:
                     ready.append(backend)
                 else:
                     backend.retire()
-            route.members = members
+            route.have(members)
             route.take(service, ready)
         for key, backend in self._backends.items():
             if key not in backends:

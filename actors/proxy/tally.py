@@ -1,4 +1,8 @@
-"""What is counted of requests that have ended, of a service or of one of its instances."""
+"""What is counted of requests that have ended.
+
+Each request is counted once: by the instance that had it last, or by its service if it reached none. What a service has
+counted in all is the sum, made when somebody asks.
+"""
 
 from typing import Final, NamedTuple
 
@@ -48,6 +52,15 @@ class Tally:
         self.slots[slot] += 1
         self.received += received
         self.sent += sent
+
+    def absorb(self, other: "Tally") -> None:
+        """Count what the other has counted, too."""
+        self.classes = [a + b for a, b in zip(self.classes, other.classes, strict=True)]
+        self.slots = [a + b for a, b in zip(self.slots, other.slots, strict=True)]
+        self.received += other.received
+        self.sent += other.sent
+        self.retries += other.retries
+        self.ejections += other.ejections
 
     def stats(self, instance: str, in_flight: int) -> InstanceStats:
         """The counts of an instance, as they stand."""

@@ -30,7 +30,7 @@ def written(
 ) -> bytes:
     """What the file has after one request."""
     log = AccessLog(LogFile(path), lambda: 5.25, form)
-    log.line(b"127.0.0.1", request, 200, 3, agent, 0.0015, b"hello", b"hello-1", b"abc", 2, secure=True)
+    log.line(b"127.0.0.1", escaped(request), 200, 3, agent, 0.0015, b"hello", b"hello-1", b"abc", 2, secure=True)
     log.close()
     return path.read_bytes()
 
@@ -127,7 +127,7 @@ def test_requests_through_the_proxy_are_logged_by_service_and_id(tmp_path: Path,
     found = [_read(line, form) for line in path.read_bytes().splitlines(keepends=True)]
     assert [one[:3] for one in found] == [(200, "hello", "mine-1"), (404, "-", "mine-2"), (400, "-", found[2][2])]
     assert found[0][3] == '"\xff'
-    assert len(found[2][2]) == 26
+    assert len(found[2][2]) == 28
 
 
 def _read(line: bytes, form: Format) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from tests.actors.test_proxy_kit import Stage, answers, staged
 from tucano.actors.proxy.head import Heads
 from tucano.actors.proxy.request_id import cut, make, taken
 
-MADE = re.compile(rb"[0-9a-f]{26}")
+MADE = re.compile(rb"[0-9a-f]{28}")
 
 
 def head(*lines: bytes) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tucano.actors.messages.latency import Latency
 from tucano.actors.messages.model import Event
 
 __all__ = [
@@ -152,14 +153,54 @@ class LogChunk(msgspec.Struct, frozen=True):
     next: int = 0
 
 
+class InstanceTrafficInfo(msgspec.Struct, frozen=True):
+    """What users asked of one instance; the counts as those of `TrafficInfo`."""
+
+    instance: str
+    in_flight: int = 0
+    retries: int = 0
+    received: int = 0
+    sent: int = 0
+    ejections: int = 0
+    classes: tuple[int, ...] = ()
+    latency: Latency = Latency()
+    p50: float | None = None
+    p99: float | None = None
+
+
 class TrafficInfo(msgspec.Struct, frozen=True):
-    """What users asked of one service since the balancer started."""
+    """What users asked of one service since the balancers started.
+
+    Attributes:
+        service: its name.
+        requests: those that came.
+        errors: those that a balancer answered itself with a status of the 500s.
+        retries: attempts that failed and were followed by another.
+        in_flight: requests that are open now.
+        received: bytes of bodies that came from users.
+        sent: bytes of bodies that went to users.
+        ejections: how often an instance was left alone for a while, since it failed again and again.
+        classes: answers by the first digit of their status, from 0; 4 counts users that left, too.
+        latency: how long requests took, as a histogram.
+        p50: seconds that half of all requests took at most; None without any.
+        p99: seconds that 99 of 100 took at most.
+        instances: each instance's, if the service was asked for.
+
+    """
 
     service: str
     requests: int = 0
     errors: int = 0
     retries: int = 0
     in_flight: int = 0
+    received: int = 0
+    sent: int = 0
+    ejections: int = 0
+    classes: tuple[int, ...] = ()
+    latency: Latency = Latency()
+    p50: float | None = None
+    p99: float | None = None
+    instances: tuple[InstanceTrafficInfo, ...] = ()
 
 
 class Progress(msgspec.Struct, frozen=True):
