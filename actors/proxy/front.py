@@ -280,6 +280,8 @@ class Client(asyncio.Protocol):
             self._held_back &= ~reason
             if not self._held_back and not self.transport.is_closing():
                 self.transport.resume_reading()
+                if self.exchange is not None and self.exchange.body is not None:
+                    self._await_body(self.exchange)  # its time begins now: it could send nothing before
 
     def _bound(self) -> None:
         """Bound what waits in the buffer."""
