@@ -1,24 +1,21 @@
-"""One request and its answer: relaying both ways, what to do when either side fails, accounting."""
+"""One request and its answer: relaying both ways, and what to do when the instance fails."""
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from . import framing, own, patience
+from . import framing, own
 from .answer import CLOSES, STAYS, STAYS_10, Answer
-from .attempt import Attempt
-from .back import SHORT, Backend, Upstream
+from .back import SHORT, Upstream
+from .ending import Ending
 from .head import CHUNKED, UNTIL_CLOSE, Request
-from .own import Own
 
 if TYPE_CHECKING:
     from .front import Client
 
 _REPEATABLE: Final = 64 * 1024  # bytes of a request's body that are held so that it can be sent again
 SLOW_INSTANCE: Final = 1  # why a client is held back
-_LEFT: Final = 499  # in the log: the client left before its answer was complete
 
 
-class Exchange(Attempt):
+class Exchange(Ending):
     """One request and its answer.
 
     Args:
@@ -26,25 +23,13 @@ class Exchange(Attempt):
         request: Its head.
     """
 
-    __slots__ = (
-        "_cookie", "_fed", "_half_closed", "_held", "_keep", "_mark", "_moved", "_sent", "_sent_at", "_status",
-        "_touched", "bodiless", "body", "http10", "tunnel",
-    )  # fmt: skip
+    __slots__ = ("_cookie", "_half_closed", "_held", "_keep", "_sent_at")
 
     def __init__(self, client: "Client", request: Request) -> None:
         super().__init__(client, request)
-        self.http10 = self._fields.http10
-        self.bodiless = self._method == b"HEAD"
         length = self._fields.length
-        self.body = framing.body(length) if length else None  # what is still to come of the request's
-        self.tunnel = False
+        self.body = framing.body(length) if length else None
         self._held: bytes | None = b""  # what came of the request's body; None: it cannot be sent again
-        self._touched = False  # an answer has begun to come
-        self._status = 0  # of the head that was sent to the client
-        self._sent = 0  # bytes of the answer's body
-        self._fed = 0  # bytes of the request's body, or that the client sent into the tunnel
-        self._mark = (0, 0, False)  # how far all that was when we looked last
-        self._moved = self.began  # when it was last seen to have moved
         self._sent_at = 0.0  # when the request was sent on, if that is of interest
         self._cookie = b""  # a header line for the answer
         self._keep = False
@@ -233,100 +218,3 @@ class Exchange(Attempt):
         if upstream is not None:
             upstream.transport.close()
         self._finish(backend, keep=False)
-
-    # --- time ------------------------------------------------------------------------------------------------------
-
-    @property
-    def idle(self) -> float:
-        """Seconds in which something of a body must come."""
-        return self._route.timeouts.idle if self._route is not None else self._shared.timeouts.stall
-
-    def expire(self, now: float) -> None:
-        """End it, if it has taken longer than its service allows."""
-        route, upstream = self._route, self._upstream
-        if route is None:
-            return
-        late = patience.whole(route.timeouts, now - self.began)
-        mark = (self._sent, self._fed, self._touched)
-        if late is None and (upstream is None or mark != self._mark):
-            self._mark, self._moved = mark, now  # it waits for an instance, or something has moved
-            return
-        if late is None and upstream is not None:
-            stuck = self.client.slowed_by_instance
-            answering = self._touched or self._status > 0
-            quiet = now - self._moved
-            seen = patience.Seen(quiet, self.tunnel, answering, self.body is not None, upstream.paused, stuck)
-            late = patience.stalled(route.timeouts, seen)
-        if late is not None:
-            self._time_out(route.name, late)
-
-    def _time_out(self, service: str, late: patience.Late) -> None:
-        self._discard()
-        backend = self._backend
-        upstream = self._release()
-        if upstream is not None:
-            upstream.transport.abort()
-        if self.tunnel:
-            self._finish(backend, keep=False)
-        elif self._status:
-            self._cut(backend)
-        else:
-            if backend is not None:
-                self._failed(backend)
-            self._refuse(own.late(service, late.what, late.key, late.seconds), backend)
-
-    # --- the end -----------------------------------------------------------------------------------------------------
-
-    def abandon(self, status: int = _LEFT) -> None:
-        """The client left, or broke a rule in the middle (`status`): there is nobody to answer."""
-        if self._over:
-            return
-        self._discard()
-        backend = self._backend
-        upstream = self._release()
-        if upstream is not None:
-            upstream.transport.close()
-        self._status = self._status or status
-        self._account(backend)
-
-    @property
-    def begun(self) -> bool:
-        """A part of the answer has been sent to the client."""
-        return self._status > 0
-
-    def _cut(self, backend: Backend | None) -> None:
-        """End an answer that cannot be completed, so that the client sees that it is not complete."""
-        self._account(backend)
-        self.client.cut()
-
-    def _refuse(self, answer: Own, backend: Backend | None = None) -> None:
-        keep = self._fields.keep_alive and self.body is None and not self.client.closing
-        end = (STAYS_10 if self.http10 else STAYS) if keep else CLOSES
-        self.client.transport.write(answer.render(as_json=self._fields.json, bare=self.bodiless, end=end))
-        self._status = answer.status
-        if self._route is not None and answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._route.errors += 1
-        self._finish(backend, keep=keep)
-
-    def _finish(self, backend: Backend | None, *, keep: bool) -> None:
-        self._account(backend)
-        self.client.finished(keep=keep, unread=self.body is not None)
-
-    def _account(self, backend: Backend | None) -> None:
-        self._over = True
-        route = self._route
-        if route is not None:
-            route.in_flight -= 1
-            route.classes[self._status // 100] += 1
-            if route.line is not None:
-                route.line.flow()
-        shared = self._shared
-        shared.log.line(
-            self.client.peer,
-            self._line,
-            self._status,
-            self._sent,
-            self._fields.agent,
-            backend.name if backend is not None else b"-",
-            shared.clock() - self.began,
-        )
