@@ -1,7 +1,7 @@
 """How a request ends: answered, refused, cut, abandoned or too late; and what is written down of it."""
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from . import own, patience
 from .answer import CLOSES, STAYS, STAYS_10
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from .front import Client
 
 _LEFT: Final = 499  # in the log: the client left before its answer was complete
+
+
+class Watch(NamedTuple):
+    """How far a request had come when it was last seen to move."""
+
+    mark: tuple[int, int, bool]
+    since: float
 
 
 class Ending(Attempt):
@@ -31,7 +38,7 @@ class Ending(Attempt):
         tunnel: It has left HTTP.
     """
 
-    __slots__ = ("_fed", "_mark", "_moved", "_sent", "_status", "_touched", "bodiless", "body", "http10", "tunnel")
+    __slots__ = ("_fed", "_sent", "_status", "_touched", "_watch", "bodiless", "body", "http10", "tunnel")
 
     def __init__(self, client: "Client", request: Request) -> None:
         super().__init__(client, request)
@@ -43,8 +50,7 @@ class Ending(Attempt):
         self._status = 0  # of the head that was sent to the client
         self._sent = 0  # bytes of the answer's body
         self._fed = 0  # bytes of the request's body, or that the client sent into the tunnel
-        self._mark = (0, 0, False)  # how far all that was when we looked last
-        self._moved = self.began  # when it was last seen to have moved
+        self._watch: Watch | None = None  # made when it is looked at first
 
     def abandon(self, status: int = _LEFT) -> None:
         """The client left, or broke a rule in the middle (`status`): there is nobody to answer."""
@@ -111,11 +117,12 @@ class Ending(Attempt):
         if route is None:
             return
         mark = (self._sent, self._fed, self._touched)
-        if upstream is None or mark != self._mark:
-            self._mark, self._moved = mark, now  # it waits for an instance, or something has moved
+        watch = self._watch
+        if watch is None or upstream is None or mark != watch.mark:
+            watch = self._watch = Watch(mark, now)  # it waits for an instance, or something has moved
         seen = patience.Seen(
             took=now - self.began,
-            quiet=now - self._moved,
+            quiet=now - watch.since,
             tunnel=self.tunnel,
             answering=self._touched or self._status > 0,
             sending=self.body is not None,

@@ -23,15 +23,13 @@ class Exchange(Ending):
         request: Its head.
     """
 
-    __slots__ = ("_cookie", "_half_closed", "_held", "_keep", "_sent_at")
+    __slots__ = ("_half_closed", "_held", "_keep")
 
     def __init__(self, client: "Client", request: Request) -> None:
         super().__init__(client, request)
         length = self._fields.length
         self.body = framing.body(length) if length else None
         self._held: bytes | None = b""  # what came of the request's body; None: it cannot be sent again
-        self._sent_at = 0.0  # when the request was sent on, if that is of interest
-        self._cookie = b""  # a header line for the answer
         self._keep = False
         self._half_closed = False  # one side of the tunnel sends no more
 
@@ -69,10 +67,10 @@ class Exchange(Ending):
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
         upstream.asker = self
-        route = self._route
-        if route is not None and (route.special or route.timed):
-            self._sent_at = self._shared.clock()
-            self._cookie = route.binding(self._backend, self._bound)
+        bond = self._bond
+        if bond is not None and self._route is not None:
+            bond.sent_at = self._shared.clock()
+            bond.cookie = self._route.binding(self._backend, bond.to)
         head = b"%b\r\n%b%b" % (self._onward, self._fields.lines, self.client.forwarded)
         held = self._held
         if held:
@@ -102,7 +100,8 @@ class Exchange(Ending):
         self._status = answer.status
         self._held = None
         self.tunnel = True
-        self.client.transport.write(answer.head + self._cookie + STAYS + data)
+        cookie = self._bond.cookie if self._bond is not None else b""
+        self.client.transport.write(answer.head + cookie + STAYS + data)
         self._sent = len(data)
         self.client.tunnelled()
 
@@ -113,9 +112,9 @@ class Exchange(Ending):
         self._held = None
         self._status = answer.status
         self._sent = len(piece)
-        route = self._route
+        route, bond = self._route, self._bond
         if route is not None and (answer.status >= 502 or route.timed or route.rota.ejection.troubled):
-            route.judge(self._backend, answer.status, self._sent_at)
+            route.judge(self._backend, answer.status, bond.sent_at if bond is not None else 0.0)
         self._keep = (
             self._fields.keep_alive
             and self.body is None
@@ -124,8 +123,8 @@ class Exchange(Ending):
             and not (http10 and length == CHUNKED)
         )
         end = (STAYS_10 if http10 else STAYS) if self._keep else CLOSES
-        if self._cookie:
-            end = self._cookie + end
+        if bond is not None:
+            end = bond.cookie + end
         if self._sent < SHORT:
             client.transport.write(answer.head + end + piece)
         else:
@@ -176,7 +175,7 @@ class Exchange(Ending):
             if self._touched or self._held is None or not self._may_repeat():
                 self._refuse(own.closed_early(self._name()), backend)
             else:
-                self._moved = self._shared.clock()
+                self._watch = None
                 self._repeat(backend, upstream)
 
     # --- both ways ---------------------------------------------------------------------------------------------------

@@ -99,15 +99,19 @@ class TwoChoices(Generic[C]):
     """The less busy of two drawn by lot; of equals the one that is behind, so that a lone user, too, meets all."""
 
     def __init__(self, chance: random.Random) -> None:
-        self._lots: _Lots[C] = _Lots(chance)
-        self.arrange = self._lots.arrange
+        lots: _Lots[C] = _Lots(chance)
+        self.arrange = lots.arrange
+        self._two = lots.two
 
     def choose(self, among: Sequence[C], now: float, key: bytes | None) -> C:  # noqa: ARG002 - as `Policy` says
         """See `Policy`."""
         if len(among) < 2:
             return among[0]
-        one, other = self._lots.two(among)
-        load = one.open * one.stride - other.open * other.stride
+        one, other = self._two(among)
+        if one.stride == other.stride:
+            load: float = one.open - other.open
+        else:
+            load = one.open * one.stride - other.open * other.stride
         if load > 0 or (load == 0 and other.passed < one.passed):
             one = other
         one.passed += one.stride
