@@ -157,6 +157,8 @@ class Exchange(Ending):
         if self._status:
             self._cut(backend)
         else:
+            if backend is not None:
+                self._failed(backend)
             self._refuse(own.nonsense(self._name(), why), backend)
 
     def lost(self) -> None:

@@ -9,6 +9,8 @@ from math import exp
 from typing import Final, Generic, Protocol, TypeVar
 
 _POINTS: Final = 128  # of an instance on the ring: shares differ by about a tenth
+_MANY: Final = 128  # members, above which each has fewer points: a ring must be built in milliseconds
+_FEW_POINTS: Final = 32
 _FADE: Final = 10.0  # seconds after which a measured latency counts for a third
 _REDRAWS: Final = 8  # lots for a second candidate that is not the first one, when shares are unequal
 
@@ -185,11 +187,12 @@ class Hash(Generic[C]):
         """See `Policy`."""
         self._otherwise.arrange(members)
         self._members = len(members)
+        points = _POINTS if len(members) <= _MANY else _FEW_POINTS
         least = min((one.stride for one in members), default=1.0)
         ring = [
             (point, one.key, one)
             for one in members
-            for point in _points(one.key, max(1, round(_POINTS * least / one.stride)))
+            for point in _points(one.key, max(1, round(points * least / one.stride)))
         ]
         ring.sort(key=lambda spot: spot[:2])
         self._points = [point for point, _, _ in ring]
