@@ -5,15 +5,34 @@ from typing import TYPE_CHECKING, Final
 from . import affinity, fields, own
 from .back import Backend, Upstream
 from .head import Request
+from .own import Own
 
 if TYPE_CHECKING:
     from .directory import Directory
     from .front import Client
-    from .own import Own
     from .table import Route
 
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 _LOSSES: Final = 3  # instances that one request may lose: the fourth is safe from a request that kills
+
+
+class Bond:
+    """What is read of a request, and kept, only where its service balances by it.
+
+    Attributes:
+        key: What is hashed.
+        to: The instance that a sticky cookie names.
+        cookie: A header line for the answer.
+        sent_at: When the request was sent on.
+    """
+
+    __slots__ = ("cookie", "key", "sent_at", "to")
+
+    def __init__(self, key: bytes | None, to: Backend | None) -> None:
+        self.key = key
+        self.to = to
+        self.cookie = b""
+        self.sent_at = 0.0
 
 
 class Attempt:
@@ -29,8 +48,8 @@ class Attempt:
     """
 
     __slots__ = (
-        "_backend", "_bound", "_fields", "_id", "_key", "_line", "_losses", "_method", "_onward", "_over", "_queued",
-        "_retries", "_route", "_shared", "_slow", "_tried", "_upstream", "began", "client", "hold_until",
+        "_backend", "_bond", "_excuse", "_fields", "_id", "_line", "_losses", "_method", "_onward", "_over", "_retries",
+        "_route", "_shared", "_tried", "_upstream", "began", "client", "hold_until",
     )  # fmt: skip
 
     def __init__(self, client: "Client", request: Request) -> None:
@@ -46,10 +65,8 @@ class Attempt:
         self._losses = 0  # connections that were lost before an answer
         self._retries = 0  # attempts beyond the first
         self._over = False
-        self._key: bytes | None = None  # what is hashed
-        self._bound: Backend | None = None  # whom a sticky cookie names
-        self._slow = False  # the last instance that was tried did not accept in time
-        self._queued = False  # it has waited for a place
+        self._bond: Bond | None = None
+        self._excuse: Own | None = None  # what to say if it is given up
         self.hold_until = 0.0
 
     def start(self) -> None:
@@ -73,10 +90,12 @@ class Attempt:
     def _prepare(self, route: "Route") -> None:
         """Read what decides about the instance; cut the path."""
         lines, balance = self._fields.lines, route.balance
+        key = to = None
         if balance.policy == "hash":
-            self._key = affinity.hash_key(balance.hash_by, lines, affinity.path_of(self._onward), self.client.peer)
+            key = affinity.hash_key(balance.hash_by, lines, affinity.path_of(self._onward), self.client.peer)
         if balance.sticky:
-            self._bound = route.bound(fields.cookie(lines, balance.sticky.encode()))
+            to = route.bound(fields.cookie(lines, balance.sticky.encode()))
+        self._bond = Bond(key, to)
         if route.prefix:
             self._onward = affinity.stripped(self._onward, route.prefix)
 
@@ -84,14 +103,15 @@ class Attempt:
         """Send the request on this connection."""
         raise NotImplementedError
 
-    def _refuse(self, answer: "Own", backend: Backend | None = None) -> None:
+    def _refuse(self, answer: Own, backend: Backend | None = None) -> None:
         """Answer in the place of an instance; `backend` is the one that failed."""
         raise NotImplementedError
 
     def _attempt(self, route: "Route") -> None:
         again = self._tried or self._losses or self.hold_until
         now = self._shared.clock() if again else self.began
-        backend = self._choose(route, now) if self._bound else route.rota.pick(now, self._tried, self._key)
+        bond = self._bond
+        backend = self._choose(route, bond, now) if bond is not None else route.rota.pick(now, self._tried)
         if backend is None:
             self._wait(route)
             return
@@ -108,12 +128,12 @@ class Attempt:
             self._shared.dials.add(dial)
             dial.add_done_callback(self._shared.dials.discard)
 
-    def _choose(self, route: "Route", now: float) -> Backend | None:
+    def _choose(self, route: "Route", bond: Bond, now: float) -> Backend | None:
         """Whom the cookie names, if that serves; None, too, if it is full: the user waits there."""
-        bound, rota = self._bound, route.rota
-        if bound is None or bound in self._tried or not rota.keeps(bound):
-            return rota.pick(now, self._tried, self._key)
-        return None if rota.full(bound) else bound
+        to, rota = bond.to, route.rota
+        if to is None or to in self._tried or not rota.keeps(to):
+            return rota.pick(now, self._tried, bond.key)
+        return None if rota.full(to) else to
 
     async def _dial(self, route: "Route", backend: Backend) -> None:
         try:
@@ -123,7 +143,9 @@ class Attempt:
             now = self._shared.clock()
             route.rota.avoid(backend, now + self._shared.timeouts.avoid, now)
             route.failed(backend, now)
-            self._slow = isinstance(error, TimeoutError)
+            if isinstance(error, TimeoutError):
+                limit = route.timeouts.connect
+                self._excuse = own.late(route.name, "accept a connection", "timeouts.connect", limit)
             if not self._over:
                 self._release()
                 self._retry(backend)
@@ -184,7 +206,7 @@ class Attempt:
         now = self._shared.clock()
         if not self.hold_until:
             self.hold_until = now + route.balance.queue_wait
-        self._queued = True
+        self._excuse = own.full(route.name)
         if now >= self.hold_until:
             self.give_up()
         elif not route.line.add(self):
@@ -220,10 +242,4 @@ class Attempt:
 
     def give_up(self) -> None:
         """Nothing took the request in time."""
-        route = self._route
-        if route is None:
-            return
-        if self._slow:
-            self._refuse(own.late(route.name, "accept a connection", "timeouts.connect", route.timeouts.connect))
-        else:
-            self._refuse(own.full(route.name) if self._queued else own.in_vain(route.name))
+        self._refuse(self._excuse or own.in_vain(self._name()))

@@ -30,7 +30,7 @@ class Budget:
             self._retries.popleft()
         self.note(now, requests)
         recent = requests - self._counts[0][1]
-        if len(self._retries) >= SPARE + SHARE * recent:
+        if len(self._retries) + 1 > SPARE + SHARE * recent:
             return False
         self._retries.append(now)
         return True

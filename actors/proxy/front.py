@@ -299,6 +299,13 @@ class Client(Reading):
             if self._buffer:
                 shared.loop.call_soon(self._next)
 
+    def let_go(self, reason: int) -> None:
+        """See `Reading.let_go`."""
+        held_back = self._held_back
+        super().let_go(reason)
+        if held_back and not self._held_back and self.exchange is not None and self.exchange.body is not None:
+            self._await_body(self.exchange)  # its time begins now: it could send nothing before
+
     def _bound(self) -> None:
         """Bound what waits in the buffer."""
         if len(self._buffer) > _PIPELINE:

@@ -57,7 +57,7 @@ def unknown(service: str) -> Own:
     return Own(
         HTTPStatus.NOT_FOUND,
         f"no service is called {service or '(no Host)'}, or has this host and path.",
-        "Ask with `Host: NAME` or `NAME.any.domain`; `tucano services` lists the names.",
+        "`tucano services` lists the names, `tucano show NAME` says where it is reached.",
     )
 
 

@@ -6,10 +6,11 @@ from tucano.actors.messages import model
 
 
 class Seen(NamedTuple):
-    """What the sweep sees of a request that an instance has.
+    """What the sweep sees of a request.
 
     Attributes:
-        quiet: Seconds in which nothing has moved, either way.
+        took: Seconds since its head was there.
+        quiet: Seconds in which an instance had it and nothing has moved, either way.
         tunnel: It has left HTTP.
         answering: An answer has begun to come.
         sending: The client has not sent all of its body yet.
@@ -17,6 +18,7 @@ class Seen(NamedTuple):
         stuck: The instance does not read; else a body that stands still is the client's.
     """
 
+    took: float
     quiet: float
     tunnel: bool
     answering: bool
@@ -33,15 +35,10 @@ class Late(NamedTuple):
     seconds: float
 
 
-def whole(timeouts: model.Timeouts, seconds: float) -> Late | None:
-    """The limit of the whole request, if it has taken that long."""
-    if timeouts.request and seconds >= timeouts.request:
+def overdue(timeouts: model.Timeouts, seen: Seen) -> Late | None:
+    """The limit that a request has exceeded, if any."""
+    if timeouts.request and seen.took >= timeouts.request:
         return Late("complete its answer", "timeouts.request", timeouts.request)
-    return None
-
-
-def stalled(timeouts: model.Timeouts, seen: Seen) -> Late | None:
-    """The limit that a request has exceeded by standing still, if any."""
     if seen.choked:
         return None
     if seen.tunnel:

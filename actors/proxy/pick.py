@@ -36,6 +36,7 @@ class Rota(Generic[C]):
         "_due",
         "_fit",
         "_policy",
+        "_shares",
         "_slow",
         "_takers",
         "_weights",
@@ -55,6 +56,7 @@ class Rota(Generic[C]):
         self._takers: list[C] = []  # the members that have a weight
         self._fit: list[C] = []  # of these, who is neither avoided nor ejected
         self._weights: list[float] = []
+        self._shares: list[tuple[C, float]] = []  # as the policy knows them
         self._due = inf  # when to look at all this again
 
     def replace(self, members: Iterable[C], now: float = 0.0) -> None:
@@ -132,7 +134,10 @@ class Rota(Generic[C]):
         self._fit = [one for one in sound if one not in self._avoided] or sound
         step = [now + max(0.1, self._slow / _STEPS)] if self._cold else []
         self._due = min([*self._avoided.values(), *self.ejection.out.values(), *step], default=inf)
-        self._policy.arrange(self._takers)
+        shares = [(one, one.stride) for one in self._takers]
+        if shares != self._shares:
+            self._shares = shares
+            self._policy.arrange(self._takers)
 
     def _warmth(self, one: C, now: float) -> float:
         since = self._cold.get(one)

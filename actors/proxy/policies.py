@@ -9,6 +9,8 @@ from math import exp
 from typing import Final, Generic, Protocol, TypeVar
 
 _POINTS: Final = 128  # of an instance on the ring: shares differ by about a tenth
+_MANY: Final = 128  # members, above which each has fewer points: a ring must be built in milliseconds
+_FEW_POINTS: Final = 32
 _FADE: Final = 10.0  # seconds after which a measured latency counts for a third
 _REDRAWS: Final = 8  # lots for a second candidate that is not the first one, when shares are unequal
 
@@ -99,15 +101,19 @@ class TwoChoices(Generic[C]):
     """The less busy of two drawn by lot; of equals the one that is behind, so that a lone user, too, meets all."""
 
     def __init__(self, chance: random.Random) -> None:
-        self._lots: _Lots[C] = _Lots(chance)
-        self.arrange = self._lots.arrange
+        lots: _Lots[C] = _Lots(chance)
+        self.arrange = lots.arrange
+        self._two = lots.two
 
     def choose(self, among: Sequence[C], now: float, key: bytes | None) -> C:  # noqa: ARG002 - as `Policy` says
         """See `Policy`."""
         if len(among) < 2:
             return among[0]
-        one, other = self._lots.two(among)
-        load = one.open * one.stride - other.open * other.stride
+        one, other = self._two(among)
+        if one.stride == other.stride:
+            load: float = one.open - other.open
+        else:
+            load = one.open * one.stride - other.open * other.stride
         if load > 0 or (load == 0 and other.passed < one.passed):
             one = other
         one.passed += one.stride
@@ -181,11 +187,12 @@ class Hash(Generic[C]):
         """See `Policy`."""
         self._otherwise.arrange(members)
         self._members = len(members)
+        points = _POINTS if len(members) <= _MANY else _FEW_POINTS
         least = min((one.stride for one in members), default=1.0)
         ring = [
             (point, one.key, one)
             for one in members
-            for point in _points(one.key, max(1, round(_POINTS * least / one.stride)))
+            for point in _points(one.key, max(1, round(points * least / one.stride)))
         ]
         ring.sort(key=lambda spot: spot[:2])
         self._points = [point for point, _, _ in ring]

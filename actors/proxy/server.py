@@ -282,14 +282,14 @@ class Proxy:
         timeouts = shared.timeouts
         least = min(timeouts.head, timeouts.idle, timeouts.stall, timeouts.linger, timeouts.first)
         while True:
-            await asyncio.sleep(max(0.05, min(least, shared.table.patience) / 4))
+            every = max(0.05, min(least, shared.table.patience) / 4)
+            await asyncio.sleep(every)
             now = shared.clock()
-            patience = shared.table.patience
             for client in list(shared.clients):
                 if client.deadline <= now:
                     client.expire(now)
                 exchange = client.exchange
-                if exchange is not None and exchange.began + patience <= now:
+                if exchange is not None and exchange.began + every <= now:
                     exchange.expire(now)
             for route in shared.table.routes.values():
                 route.budget.note(now, route.requests)

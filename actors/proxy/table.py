@@ -143,7 +143,7 @@ class Route:
         self._route(service.route)
         if service.balance != self.balance:
             self._balance(service.balance)
-        self.special = bool(self.prefix or self.balance.sticky or self.balance.policy == "hash")
+        self.special = bool(self.prefix or self.balance.sticky or self.balance.policy == "hash" or self.timed)
         self.rota.replace(ready, self._clock())
 
     def have(self, members: list[Backend]) -> None:
