@@ -10,7 +10,7 @@ from typing import Final, cast
 from . import own
 from .answer import CLOSES
 from .exchange import Exchange
-from .reading import MANY_REQUESTS, SLOW_INSTANCE, Reading
+from .reading import LONG, MANY_REQUESTS, SLOW_INSTANCE, Reading
 from .rules import EMPTY_LINES, Refused, check_partial
 from .shared import Shared
 
@@ -127,6 +127,8 @@ class Client(Reading):
             self._bound()
 
     def _body(self, exchange: Exchange, data: bytes) -> None:
+        if len(data) > LONG:
+            self.give_way(self.shared.loop)
         try:
             self._buffer = exchange.feed(data)
         except Refused as refused:
