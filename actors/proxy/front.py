@@ -95,7 +95,7 @@ class Client(Reading):
             if data.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request are ignored
                 data, seen = EMPTY_LINES.sub(b"", data, 1), 0
                 continue
-            end = data.find(b"\r\n\r\n", max(0, seen - 3))
+            end = data.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0)
             try:
                 if end < 0:
                     check_partial(data, seen)

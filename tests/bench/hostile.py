@@ -106,7 +106,6 @@ def _role(name: str, core: int, *args: str) -> Iterator[tuple[int, int]]:
 
 async def _instance() -> None:
     """Small answers for `/s`, endless ones for `/flood`, those of a given size for `/down/N`; swallows, or is deaf."""
-
     forever = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
