@@ -2,8 +2,8 @@
 
 It knows no actor. `server` is the whole; `front` a client's connection, `back` an instance's; `attempt` a request's
 search for an instance, `ending` how it ends, `exchange` all between; `hold` the requests that wait, `table` the routes,
-`log` and `log_file` the access log; `certificates`, `handshake` and `redirect` are what TLS adds. Pure, without input or
-output: `rules`, `head`, `fields` and `answer` (parsing), `framing` (where bodies end), `directory` (which service),
+`log` and `log_file` the access log; `certificates`, `handshake` and `redirect` are what TLS adds. Pure, without I/O:
+`rules`, `head`, `fields` and `answer` (parsing), `framing` (where bodies end), `directory` (which service),
 `pick`, `policies`, `affinity` and `ejection` (which instance), `budget` (retries), `patience` (limits of time), `own`
 (our own answers), `request_id`, `tally` (what is counted), `memo`.
 """

@@ -12,7 +12,7 @@ from .answer import CLOSES
 from .exchange import Exchange
 from .head import Request
 from .log import escaped
-from .reading import MANY_REQUESTS, SLOW_INSTANCE, Reading
+from .reading import LONG, MANY_REQUESTS, SLOW_INSTANCE, Reading
 from .rules import EMPTY_LINES, Refused, check_partial
 from .shared import Shared
 
@@ -110,7 +110,7 @@ class Client(Reading):
             if data.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request are ignored
                 data, seen = EMPTY_LINES.sub(b"", data, 1), 0
                 continue
-            end = data.find(b"\r\n\r\n", max(0, seen - 3))
+            end = data.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0)
             try:
                 if end < 0:
                     check_partial(data, seen)
@@ -146,6 +146,8 @@ class Client(Reading):
         return Exchange(self, request)
 
     def _body(self, exchange: Exchange, data: bytes) -> None:
+        if len(data) > LONG:
+            self.give_way(self.shared.loop)
         try:
             self._buffer = exchange.feed(data)
         except Refused as refused:

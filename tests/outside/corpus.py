@@ -192,6 +192,7 @@ _BODIES: Final = {
     "ZERO.TWO": (b"5\r\nhello0\r\n\r\n" + SMUGGLED, "weikop"),
     "CR in the extension": (b"5;a\rb\r\nhello\r\n0\r\n\r\n", "weikop"),
     "NUL in the extension": (b"5;\0\r\nhello\r\n0\r\n\r\n", "CVE-2015-3183"),
+    "extensions without end": (b"1;a\r\nx\r\n" * 9000, "CVE-2023-39326"),
     "a semicolon alone": (b"5;\r\nhello\r\n0\r\n\r\n", "rfc9112"),
     "a quote over two lines": (b'5;a="\r\nhello\r\n0\r\n\r\n"\r\n', "weikop"),
     "size with 0x": (b"0x5\r\nhello\r\n0\r\n\r\n", "CVE-2022-24801"),
