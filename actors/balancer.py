@@ -78,6 +78,7 @@ class Balancer(Actor):
         controller: name of the controller's node.
         pid: of this process, for people; 0 to look it up.
         cpus: processors of this machine, for people; 0 to look.
+        served: told when users are served.
         let_go: is given the data path at the end, to stop it when its open requests have ended; None: we do that.
         look: reads the certificates that have changed; gives hosts, each with why its own cannot be used.
 
@@ -93,6 +94,7 @@ class Balancer(Actor):
         controller: str = "controller",
         pid: int = 0,
         cpus: int = 0,
+        served: Callable[[], None] = lambda: None,
         let_go: Callable[[Proxy], None] | None = None,
         look: Callable[[], Iterable[tuple[str, str]]] | None = None,
     ) -> None:
@@ -100,6 +102,7 @@ class Balancer(Actor):
         self._pid = pid or os.getpid()
         self._cpus = cpus or os.cpu_count() or 1
         self._make_proxy = make_proxy
+        self._served = served
         self._let_go = let_go
         self._look = look
         self._cache = cache
@@ -219,6 +222,7 @@ class Balancer(Actor):
         if not self._serving:  # only now: with no routes everything would be unknown
             self._proxy.start()
             self._serving = True
+            self._served()
         if not self._looking and any(i.state == "draining" for i in self._instances.values()):
             self._looking = True
             self.after(DRAIN_LOOK, DrainDue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import subprocess
@@ -13,7 +14,15 @@ from typing import assert_never
 
 from tucano.actors.kernel import Actor, Law, Reply
 from tucano.actors.kernel.restart import GiveUp, History, crashed
-from tucano.actors.messages.keeper import ALONE, SUCCEEDED, NodeEnded, NodeLeaves, StartDue, StopNode
+from tucano.actors.messages.keeper import (
+    ALONE,
+    SERVES,
+    SUCCEEDED,
+    NodeEnded,
+    NodeSaid,
+    StartDue,
+    StopNode,
+)
 from tucano.actors.proc.exits import EXITS
 from tucano.actors.proc.process import Process, find, in_words
 
@@ -32,7 +41,7 @@ class Command:
         line: program and arguments.
         descriptors: listening sockets that it inherits.
         log: file that its output is appended to.
-        leaves: whether it is replaced as soon as it says that it takes no new work; see `Keeper`.
+        leaves: whether it goes on until its successor serves, when it is told to end; see `Keeper`.
 
     """
 
@@ -46,8 +55,8 @@ class Command:
 class Keeper(Actor):
     """Starts a node, and starts it again when it ends.
 
-    A process that can leave is given a socket (`--leaving-fd`). It sends a byte there when it takes no new work, and is
-    answered with `SUCCEEDED` when its successor starts, or `ALONE` if there is to be none; then it ends in its time.
+    A process that can leave is given a socket (`--keeper-fd`), where it says when it serves and when it wants to end.
+    It goes on serving until its successor does, which the keeper tells it; then it ends in its time.
 
     Args:
         command: how.
@@ -55,7 +64,7 @@ class Keeper(Actor):
 
     """
 
-    Inbox = StopNode | NodeEnded | NodeLeaves | StartDue
+    Inbox = StopNode | NodeEnded | NodeSaid | StartDue
 
     def __init__(self, command: Command, tell: Callable[[str, int], None]) -> None:
         super().__init__()
@@ -63,7 +72,7 @@ class Keeper(Actor):
         self._tell = tell
         self._process: Process | None = None
         self._leaving: dict[int, Process] = {}  # by process id: who has a successor, and has not ended yet
-        self._lines: dict[int, socket.socket] = {}  # by process id: where it says that it leaves
+        self._lines: dict[int, socket.socket] = {}  # by process id: what it says, and is told
         self._history = History()
         self._waiting: Reply | None = None
 
@@ -76,18 +85,20 @@ class Keeper(Actor):
         for process in self._all():
             EXITS.stop(process, 0.0)
 
-    def receive(self, message: StopNode | NodeEnded | NodeLeaves | StartDue) -> None:
+    def receive(self, message: StopNode | NodeEnded | NodeSaid | StartDue) -> None:
         """Handle one message."""
         match message:
             case StopNode(grace):
                 self._waiting = self.reply_later()
+                for pid in self._leaving:
+                    self._answer(pid, ALONE)
                 for process in self._all():
                     EXITS.stop(process, grace)
                 self._answer_if_ended()
             case NodeEnded(pid, status):
                 self._ended(pid, status)
-            case NodeLeaves(pid):
-                self._leaves(pid)
+            case NodeSaid(pid, what):
+                self._said(pid, what)
             case StartDue():
                 if self._waiting is None:
                     self._start()
@@ -103,7 +114,7 @@ class Keeper(Actor):
         line, descriptors = [*command.line], [*command.descriptors]
         ours, theirs = socket.socketpair()
         if command.leaves:
-            line += ["--leaving-fd", str(theirs.fileno())]
+            line += ["--keeper-fd", str(theirs.fileno())]
             descriptors.append(theirs.fileno())
         with command.log.open("ab") as output, theirs:
             child = subprocess.Popen(
@@ -130,21 +141,27 @@ class Keeper(Actor):
         EXITS.watch(process, lambda status: self.note(NodeEnded(process.pid, status)))
 
     def _listen(self, line: socket.socket, pid: int) -> None:
-        """In a thread of its own: wait until the process leaves, or ends."""
-        if line.recv(1):
-            self.note(NodeLeaves(pid))
+        """In a thread of its own: hear what the process says, until it ends."""
+        with contextlib.suppress(OSError):  # it ended without reading our answer, or we have buried it already
+            while what := line.recv(1):
+                self.note(NodeSaid(pid, what))
 
-    def _leaves(self, pid: int) -> None:
+    def _said(self, pid: int, what: bytes) -> None:
         if self._process is None or self._process.pid != pid:
             return  # it has ended meanwhile
-        try:
-            self._lines[pid].sendall(ALONE if self._waiting else SUCCEEDED)
-        except BrokenPipeError:
-            return  # it has just ended, and we shall be told
-        if self._waiting is None:
+        if what == SERVES:
+            for leaving in self._leaving:
+                self._answer(leaving, SUCCEEDED)
+        elif self._waiting is not None:
+            self._answer(pid, ALONE)
+        else:
+            log.info("%s (process %d) wants to end; its successor starts", self._command.name, pid)
             self._leaving[pid] = self._process
-            log.info("%s (process %d) leaves; its successor starts", self._command.name, pid)
             self._start()
+
+    def _answer(self, pid: int, what: bytes) -> None:
+        with contextlib.suppress(ConnectionError):  # it has just ended, and we shall be told
+            self._lines[pid].sendall(what)
 
     def _ended(self, pid: int, status: int | None) -> None:
         if pid in self._lines:

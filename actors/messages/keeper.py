@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tucano.actors.kernel import Message
 
-SUCCEEDED = b"1"
-"""The keeper's answer to a process that leaves: its successor is started."""
+SERVES, LEAVES = b"s", b"l"
+"""What a process says to its keeper: that it serves; that it wants to end, and goes on until its successor serves."""
 
-ALONE = b"0"
-"""The same: nobody comes after it."""
+SUCCEEDED, ALONE = b"1", b"0"
+"""The keeper's answer to one that leaves: its successor serves; nobody comes after it."""
 
 
 class StopNode(Message, frozen=True):
@@ -35,10 +35,11 @@ class NodeEnded(Message, frozen=True):
     status: int | None
 
 
-class NodeLeaves(Message, frozen=True):
-    """Note to self: the process `pid` takes no new work, and ends when it has done what it has."""
+class NodeSaid(Message, frozen=True):
+    """Note to self: the process `pid` said `SERVES` or `LEAVES`."""
 
     pid: int
+    what: bytes
 
 
 class StartDue(Message, frozen=True):

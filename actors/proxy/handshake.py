@@ -12,7 +12,6 @@ from .shared import Shared
 
 log = logging.getLogger(__name__)
 
-TIME: Final = 10.0  # seconds that a handshake may take
 MANY: Final = 512  # handshakes at once; who comes then waits in the listener's queue
 _PAUSE: Final = 0.5  # seconds without new connections when the process may open no more
 _REASONS: Final = {  # in words, what OpenSSL says of the commonest mistakes
@@ -78,7 +77,7 @@ class SecureFront:
         try:
             await shared.loop.connect_accepted_socket(
                 lambda: Client(shared, secure=True), sock, ssl=self._certificates.server,
-                ssl_handshake_timeout=TIME, ssl_shutdown_timeout=shared.timeouts.linger,
+                ssl_handshake_timeout=shared.timeouts.handshake, ssl_shutdown_timeout=shared.timeouts.linger,
             )  # fmt: skip
         except OSError as error:
             why = getattr(error, "reason", None) or str(error) or type(error).__name__

@@ -24,6 +24,7 @@ class Timeouts(NamedTuple):
         stall: For a client that does not read our own words. All else is for its service to say.
         linger: For a client to read our last words while we discard what it still sends.
         first: For the first request of a connection, once the proxy is being stopped.
+        handshake: For a TLS handshake, from the connection to its end.
         avoid: Before an instance that refused is tried again, if there is another.
     """
 
@@ -34,6 +35,7 @@ class Timeouts(NamedTuple):
     linger: float = 2.0
     first: float = 0.5
     avoid: float = 1.0
+    handshake: float = 10.0
 
 
 @dataclass(slots=True)

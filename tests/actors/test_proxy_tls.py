@@ -14,7 +14,7 @@ import pytest
 
 from tests.actors.test_proxy_kit import Instance, Stage, Wire, staged, until
 from tests.certs import make, needs_openssl, number, tls, trusting
-from tucano.actors.proxy import Certificates, Secure
+from tucano.actors.proxy import Certificates, Secure, Timeouts
 from tucano.actors.proxy.head import Heads
 from tucano.actors.proxy.redirect import secure_url
 
@@ -188,6 +188,15 @@ def test_who_says_nothing_holds_up_nobody_and_is_cut_at_the_end(secured: Secured
         wire.close()
         secured.stage.proxy.stop(0.1)
         assert silent.closed()
+
+
+def test_a_handshake_that_takes_too_long_is_closed_and_logged(kept: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        secure = Secure(listener.dup(), Certificates(kept))
+        with staged(secure=secure, access_log=tmp_path / "log", timeouts=Timeouts(handshake=0.2)):
+            with Wire(socket.create_connection(listener.getsockname())) as silent:
+                assert silent.closed()
+            until(lambda: "TLS handshake: SSL handshake is taking longer" in (tmp_path / "log").read_text())
 
 
 def test_a_handshake_that_is_under_way_at_the_end_may_still_ask(secured: Secured) -> None:

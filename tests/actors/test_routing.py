@@ -6,7 +6,7 @@ import pytest
 from tests.actors.builders import instance, revision, service, worker
 from tucano.actors.messages.model import Instance, Route, Service
 from tucano.actors.proxy import Target
-from tucano.actors.pure.routing import routes
+from tucano.actors.pure.routing import reachable, routes
 
 WORKERS = {"worker-1": worker(), "worker-2": worker("worker-2", "silent")}
 
@@ -52,3 +52,9 @@ def test_routes_are_those_of_the_revision_that_serves() -> None:
     moving = msgspec.structs.replace(moving, target=revision(2, route=new))
     assert routes([moving], [], {})["hello"].route == old
     assert routes([msgspec.structs.replace(moving, previous=None)], [], {})["hello"].route == new
+
+
+def test_what_listens_at_loopback_is_reached_on_its_own_machine_only() -> None:
+    near, far = instance("near"), instance("far", host="192.0.2.7")
+    assert reachable([near, far], "tcp://127.0.0.1:1") == [near, far]
+    assert reachable([near, far], "tcp://192.0.2.1:1") == [far]

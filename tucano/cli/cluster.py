@@ -109,16 +109,19 @@ def demo(
 
 def ask(the: Home, running: Running) -> StatusInfo:
     """What the controller says; or, when it is away, what the home knows."""
+    import msgspec
+
     from tucano.client import Client
     from tucano.client.answers import NodeInfo, StatusInfo
     from tucano.client.failures import ClientError
 
     try:
         with Client(the) as client:
-            return client.status(timeout=ANSWER)
+            found = client.status(timeout=ANSWER)
     except ClientError:  # a cluster whose controller is being restarted runs, nevertheless
         nodes = [NodeInfo(name, pid=pid) for name, pid in sorted(running.nodes.items())]
-        return StatusInfo(http_port=running.http_port, zmq_port=running.zmq_port, nodes=nodes, host=running.host)
+        found = StatusInfo(http_port=running.http_port, zmq_port=running.zmq_port, nodes=nodes, host=running.host)
+    return msgspec.structs.replace(found, https_port=running.https_port, inside_port=running.inside_port)
 
 
 def _status_elsewhere(home: Path | None, json: bool) -> None:

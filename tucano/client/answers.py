@@ -60,6 +60,8 @@ class StatusInfo(msgspec.Struct, frozen=True):
         services: how many.
         nodes: its processes.
         host: where it listens.
+        https_port: where end users' requests come in with TLS; 0 if they do not, or if it is not known from here.
+        inside_port: where those of the machine's own programs do; likewise.
 
     """
 
@@ -71,6 +73,8 @@ class StatusInfo(msgspec.Struct, frozen=True):
     services: int = 0
     nodes: list[NodeInfo] = []
     host: str = "127.0.0.1"
+    https_port: int = 0
+    inside_port: int = 0
 
 
 class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):

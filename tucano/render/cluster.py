@@ -90,7 +90,9 @@ def status(home: str, pid: int, found: StatusInfo, now: float) -> str:
         ("cluster", f"{found.cluster or '?'}, Tucano {found.version or '?'}"),
         ("home", home),
         ("process", f"{pid}, up {age(found.uptime)}" if found.uptime else f"{pid}, the controller does not answer"),
-        ("users", f"http://{found.host}:{found.http_port}"),
+        ("users", f"http://{found.host}:{found.http_port}" if found.http_port else "-"),
+        *([("", f"https://{found.host}:{found.https_port}")] if found.https_port else []),
+        *([("inside", f"http://127.0.0.1:{found.inside_port}")] if found.inside_port else []),
         ("admin", f"tcp://{found.host}:{found.zmq_port}"),
         ("services", str(found.services)),
     ]
