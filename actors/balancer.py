@@ -17,20 +17,20 @@ from tucano.actors.kernel import Actor, Down, Refused
 from tucano.actors.messages import deployer, discovery, worker_mgr
 from tucano.actors.messages.balancer import (
     CacheDue,
+    CertificatesDue,
     DrainDue,
     Loaded,
     RefreshDue,
     Registered,
     RetryDue,
     SaveDue,
-    ServiceTraffic,
     ShowTraffic,
-    Traffic,
     WatchDue,
 )
 from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.proxy import Proxy
-from tucano.actors.pure.routing import routes
+from tucano.actors.pure.counts import traffic_of
+from tucano.actors.pure.routing import reachable, routes
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,9 @@ DRAIN_LOOK = 0.05
 STOP_GRACE = 5.0
 """Seconds that open requests have when the balancer is stopped."""
 
+CERTIFICATES = 1.0
+"""Seconds between two looks at the certificates."""
+
 _Inbox = (
     WatchDue
     | RefreshDue
@@ -59,6 +62,7 @@ _Inbox = (
     | DrainDue
     | SaveDue
     | CacheDue
+    | CertificatesDue
     | ShowTraffic
     | Down
 )
@@ -74,6 +78,9 @@ class Balancer(Actor):
         controller: name of the controller's node.
         pid: of this process, for people; 0 to look it up.
         cpus: processors of this machine, for people; 0 to look.
+        served: told when users are served.
+        let_go: is given the data path at the end, to stop it when its open requests have ended; None: we do that.
+        look: reads the certificates that have changed; gives hosts, each with why its own cannot be used.
 
     """
 
@@ -87,11 +94,17 @@ class Balancer(Actor):
         controller: str = "controller",
         pid: int = 0,
         cpus: int = 0,
+        served: Callable[[], None] = lambda: None,
+        let_go: Callable[[Proxy], None] | None = None,
+        look: Callable[[], Iterable[tuple[str, str]]] | None = None,
     ) -> None:
         super().__init__()
         self._pid = pid or os.getpid()
         self._cpus = cpus or os.cpu_count() or 1
         self._make_proxy = make_proxy
+        self._served = served
+        self._let_go = let_go
+        self._look = look
         self._cache = cache
         self._address = address
         self._record = self.address(f"{controller}/discovery")
@@ -102,6 +115,7 @@ class Balancer(Actor):
         self._services: dict[str, Service] = {}
         self._instances: dict[str, Instance] = {}
         self._workers: dict[str, Worker] = {}
+        self._unreachable: set[str] = set()  # workers whose instances we cannot reach
         self._looking = False
         self._saving = False
         self._registered = False
@@ -112,12 +126,15 @@ class Balancer(Actor):
         """Ask for the routes; who connects meanwhile waits in the socket's queue."""
         self._proxy = self._make_proxy()
         self.note(WatchDue())
+        self._look_at_certificates()
         self.after(PATIENCE, CacheDue())
         self.after(REFRESH, RefreshDue())
 
     def on_stop(self) -> None:
         """Let open requests end."""
-        if self._proxy is not None:
+        if self._proxy is not None and self._let_go is not None:
+            self._let_go(self._proxy)
+        elif self._proxy is not None:
             self._proxy.stop(STOP_GRACE)
 
     def on_crash(self) -> None:
@@ -156,8 +173,10 @@ class Balancer(Actor):
                 self._save()
             case CacheDue():
                 self._serve_from_cache()
-            case ShowTraffic():
-                return self._traffic()
+            case CertificatesDue():
+                self._look_at_certificates()
+            case ShowTraffic(service):
+                return traffic_of(self._proxy.stats(service) if self._proxy is not None else {})
             case Down():
                 self._registered = False
                 self.note(WatchDue())
@@ -198,16 +217,25 @@ class Balancer(Actor):
             elif kind == "worker":
                 _set(self._workers, name, entry.worker)
         assert self._proxy is not None
-        self._proxy.apply(routes(self._services.values(), self._instances.values(), self._workers))
+        mine = reachable(self._instances.values(), self._address)
+        self._proxy.apply(routes(self._services.values(), mine, self._workers))
+        self._tell_unreachable({one.node for one in self._instances.values()} - {one.node for one in mine})
         if not self._serving:  # only now: with no routes everything would be unknown
             self._proxy.start()
             self._serving = True
+            self._served()
         if not self._looking and any(i.state == "draining" for i in self._instances.values()):
             self._looking = True
             self.after(DRAIN_LOOK, DrainDue())
         if not self._saving:
             self._saving = True
             self.after(1.0, SaveDue())
+
+    def _tell_unreachable(self, nodes: set[str]) -> None:
+        for node in sorted(nodes - self._unreachable):
+            text = f"{node}'s services listen at loopback: `tucano up --services-host HOST` there lets us reach them"
+            self._record.tell(discovery.Record("instances_unreachable", self.ref.node, text))
+        self._unreachable = nodes
 
     def _look_at_draining(self) -> None:
         """Tell the deployer which draining instances have no open request, again until it has stopped them."""
@@ -216,7 +244,7 @@ class Balancer(Actor):
         draining = [i.id for i in self._instances.values() if i.state == "draining"]
         idle = tuple(identifier for identifier in draining if identifier not in busy)
         if idle:
-            self._deployer.tell(deployer.Drained(idle))
+            self._deployer.tell(deployer.Drained(idle, self.ref.node, self._pid))
         self._looking = bool(draining)
         if draining:
             self.after(DRAIN_LOOK, DrainDue())
@@ -228,6 +256,15 @@ class Balancer(Actor):
             self._take(msgspec.msgpack.decode(self._cache.read_bytes(), type=discovery.Entries).entries)
         except msgspec.DecodeError:
             self._cache.unlink()  # a torn file: the record has it all
+
+    def _look_at_certificates(self) -> None:
+        if self._look is None:
+            return
+        for host, why in self._look():
+            log.warning("the certificate of %s cannot be used: %s", host, why)
+            text = f"at {self.ref.node}: {why}; the one before stays in use, if there was one"
+            self._record.tell(discovery.Record("certificate_refused", host, text))
+        self.after(CERTIFICATES, CertificatesDue())
 
     def _save(self) -> None:
         self._saving = False
@@ -241,11 +278,6 @@ class Balancer(Actor):
             partial.replace(self._cache)
         except OSError as error:  # the routes in use are not touched by that; the next change tries again
             log.error("the routes cannot be kept in %s: %s", self._cache, error)
-
-    def _traffic(self) -> Traffic:
-        assert self._proxy is not None
-        counts = self._proxy.stats().items()
-        return Traffic(tuple(ServiceTraffic(name, s.requests, s.errors, s.retries, s.in_flight) for name, s in counts))
 
 
 T = TypeVar("T")

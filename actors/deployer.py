@@ -31,6 +31,7 @@ from tucano.actors.messages.deployer import (
 )
 from tucano.actors.messages.model import Instance, Revision, Service, Worker
 from tucano.actors.pure import rollout
+from tucano.actors.pure.draining import Word, drained
 from tucano.actors.pure.instance import ACTIVE, reported
 from tucano.actors.pure.placement import place
 from tucano.actors.pure.wanted import Command, wanted
@@ -76,6 +77,7 @@ class Deployer(Actor):
         self._writing: dict[str, list[tuple[Service | None, Reply]]] = {}  # by key: commands that wait for the disk
         self._setbacks: dict[str, tuple[float, History]] = {}  # by service: create nothing before, and why
         self._failed_on: dict[str, str] = {}  # by service: the worker where an instance failed last
+        self._words: dict[str, Word] = {}  # by balancer: with which draining instances it is done
         self._confirmed: set[str] = set()  # instances that we made, or that a worker who is there has told us of
 
     def on_start(self) -> None:
@@ -95,9 +97,9 @@ class Deployer(Actor):
             case InventoryReported(node, instances):
                 self.insist(self.ref.node)
                 self._inventory(node, instances)
-            case Drained(ids):
-                for known in self._known(ids, "draining"):
-                    self._end(known)
+            case Drained(ids, balancer, pid):
+                self._words[balancer] = Word(pid, frozenset(ids))
+                self._end_drained()
             case ReconcileDue():
                 self._tick()
                 self.after(TICK, ReconcileDue())
@@ -352,8 +354,10 @@ class Deployer(Actor):
     def _tell_stop(self, instance: Instance) -> None:
         self.address(f"{instance.node}/supervisor").tell(supervisor.Stop(instance.id))
 
-    def _known(self, ids: Sequence[str], state: str) -> list[Instance]:
-        return [self._instances[i] for i in ids if i in self._instances and self._instances[i].state == state]
+    def _end_drained(self) -> None:
+        draining = [one.id for one in self._instances.values() if one.state == "draining"]
+        for identifier in drained(draining, self._workers.values(), self._words):
+            self._end(self._instances[identifier])
 
     def _is_leaving(self, name: str) -> bool:
         return name not in self._services or self._services[name].rollout == "removing"

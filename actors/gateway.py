@@ -27,7 +27,7 @@ from tucano.actors.messages.gateway import (
     WatchDue,
 )
 from tucano.actors.messages.model import Event
-from tucano.actors.pure import requests, views
+from tucano.actors.pure import measures, requests, views
 from tucano.actors.pure.mirror import Mirror
 from tucano.actors.pure.pending import Asker, Pending, all_good, of_itself, the_one
 from tucano.transport.door import Client, Door
@@ -224,8 +224,9 @@ class Gateway(Actor):
                 self._ask_all(asker, self._nodes(), "node", node.ReadTrace(trace), shape)
             case operations.Traces():
                 self._ask_all(asker, self._nodes(), "node", node.ReadTraces(), views.conversations)
-            case operations.Traffic():
-                self._ask_all(asker, self._known.balancers(), "balancer", balancer.ShowTraffic(), views.traffic)
+            case operations.Traffic(service):
+                ask = balancer.ShowTraffic(service)
+                self._ask_all(asker, self._known.balancers(), "balancer", ask, measures.traffic)
             case _:
                 raise Refused("unknown_op", f"{type(operation).__name__} is not to be had here")
         return None

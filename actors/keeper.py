@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,15 @@ from typing import assert_never
 
 from tucano.actors.kernel import Actor, Law, Reply
 from tucano.actors.kernel.restart import GiveUp, History, crashed
-from tucano.actors.messages.keeper import NodeEnded, StartDue, StopNode
+from tucano.actors.messages.keeper import (
+    ALONE,
+    SERVES,
+    SUCCEEDED,
+    NodeEnded,
+    NodeSaid,
+    StartDue,
+    StopNode,
+)
 from tucano.actors.proc.exits import EXITS
 from tucano.actors.proc.process import Process, find, in_words
 
@@ -30,6 +41,7 @@ class Command:
         line: program and arguments.
         descriptors: listening sockets that it inherits.
         log: file that its output is appended to.
+        leaves: whether it goes on until its successor serves, when it is told to end; see `Keeper`.
 
     """
 
@@ -37,10 +49,14 @@ class Command:
     line: Sequence[str]
     descriptors: Sequence[int]
     log: Path
+    leaves: bool = False
 
 
 class Keeper(Actor):
     """Starts a node, and starts it again when it ends.
+
+    A process that can leave is given a socket (`--keeper-fd`), where it says when it serves and when it wants to end.
+    It goes on serving until its successor does, which the keeper tells it; then it ends in its time.
 
     Args:
         command: how.
@@ -48,13 +64,15 @@ class Keeper(Actor):
 
     """
 
-    Inbox = StopNode | NodeEnded | StartDue
+    Inbox = StopNode | NodeEnded | NodeSaid | StartDue
 
     def __init__(self, command: Command, tell: Callable[[str, int], None]) -> None:
         super().__init__()
         self._command = command
         self._tell = tell
         self._process: Process | None = None
+        self._leaving: dict[int, Process] = {}  # by process id: who has a successor, and has not ended yet
+        self._lines: dict[int, socket.socket] = {}  # by process id: what it says, and is told
         self._history = History()
         self._waiting: Reply | None = None
 
@@ -64,52 +82,97 @@ class Keeper(Actor):
 
     def on_crash(self) -> None:
         """Leave no process that nobody keeps: the next incarnation starts its own."""
-        if self._process is not None:
-            EXITS.stop(self._process, 0.0)
+        for process in self._all():
+            EXITS.stop(process, 0.0)
 
-    def receive(self, message: StopNode | NodeEnded | StartDue) -> None:
+    def receive(self, message: StopNode | NodeEnded | NodeSaid | StartDue) -> None:
         """Handle one message."""
         match message:
             case StopNode(grace):
                 self._waiting = self.reply_later()
-                if self._process is None:
-                    self._waiting.answer(None)
-                else:
-                    EXITS.stop(self._process, grace)
-            case NodeEnded(status):
-                self._ended(status)
+                for pid in self._leaving:
+                    self._answer(pid, ALONE)
+                for process in self._all():
+                    EXITS.stop(process, grace)
+                self._answer_if_ended()
+            case NodeEnded(pid, status):
+                self._ended(pid, status)
+            case NodeSaid(pid, what):
+                self._said(pid, what)
             case StartDue():
                 if self._waiting is None:
                     self._start()
             case _:
                 assert_never(message)
 
+    def _all(self) -> list[Process]:
+        return [*self._leaving.values(), *([self._process] if self._process else [])]
+
     def _start(self) -> None:
         command = self._command
         command.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with command.log.open("ab") as output:
+        line, descriptors = [*command.line], [*command.descriptors]
+        ours, theirs = socket.socketpair()
+        if command.leaves:
+            line += ["--keeper-fd", str(theirs.fileno())]
+            descriptors.append(theirs.fileno())
+        with command.log.open("ab") as output, theirs:
             child = subprocess.Popen(
-                command.line,
+                line,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                pass_fds=command.descriptors,
+                pass_fds=descriptors,
                 start_new_session=True,  # a Ctrl-C is for the parent alone
             )
         child.returncode = 0  # it is reaped by its pidfd: subprocess has nothing to wait for
         process = find(child.pid)
         if process is None:
-            self.note(NodeEnded(None))
+            ours.close()
+            self.note(NodeEnded(0, None))
             return
         self._process = process
         self._tell(command.name, child.pid)
-        EXITS.watch(process, lambda status: self.note(NodeEnded(status)))
+        if command.leaves:
+            self._lines[child.pid] = ours
+            threading.Thread(target=self._listen, args=(ours, child.pid), daemon=True).start()
+        else:
+            ours.close()
+        EXITS.watch(process, lambda status: self.note(NodeEnded(process.pid, status)))
 
-    def _ended(self, status: int | None) -> None:
+    def _listen(self, line: socket.socket, pid: int) -> None:
+        """In a thread of its own: hear what the process says, until it ends."""
+        with contextlib.suppress(OSError):  # it ended without reading our answer, or we have buried it already
+            while what := line.recv(1):
+                self.note(NodeSaid(pid, what))
+
+    def _said(self, pid: int, what: bytes) -> None:
+        if self._process is None or self._process.pid != pid:
+            return  # it has ended meanwhile
+        if what == SERVES:
+            for leaving in self._leaving:
+                self._answer(leaving, SUCCEEDED)
+        elif self._waiting is not None:
+            self._answer(pid, ALONE)
+        else:
+            log.info("%s (process %d) wants to end; its successor starts", self._command.name, pid)
+            self._leaving[pid] = self._process
+            self._start()
+
+    def _answer(self, pid: int, what: bytes) -> None:
+        with contextlib.suppress(ConnectionError):  # it has just ended, and we shall be told
+            self._lines[pid].sendall(what)
+
+    def _ended(self, pid: int, status: int | None) -> None:
+        if pid in self._lines:
+            self._lines.pop(pid).close()
+        if self._leaving.pop(pid, None) is not None:
+            self._answer_if_ended()
+            return
         self._process = None
         self._tell(self._command.name, 0)
         if self._waiting is not None:
-            self._waiting.answer(None)
+            self._answer_if_ended()
             return
         verdict = crashed(LAW, self._history, self.now(), self.chance.random)
         after = LAW.ceiling if isinstance(verdict, GiveUp) else verdict.after
@@ -117,3 +180,7 @@ class Keeper(Actor):
             self._history = verdict.history
         log.warning("%s ended (%s); it starts again in %.1f s", self._command.name, in_words(status), after)
         self.after(after, StartDue())
+
+    def _answer_if_ended(self) -> None:
+        if self._waiting is not None and not self._all():
+            self._waiting.answer(None)

@@ -26,6 +26,9 @@ PATIENCE = 0.75
 
 Its services go on meanwhile: a worker's process that was killed is back, with them, well within that."""
 
+BALANCER_PATIENCE = 10.0
+"""The same for a balancer: nothing is to be placed elsewhere, and one that ends has a successor in a second or two."""
+
 RETURN = 10.0
 """Seconds that workers have to say hello to a controller that has just started: nothing is replaced before."""
 
@@ -150,7 +153,8 @@ class WorkerMgr(Actor):
         silent = msgspec.structs.replace(worker, state="silent", since=self.wall())
         self._keep(silent)
         self._event(f"{worker.role}_silent", node, why)
-        self.after(self._patience, PatienceDue(node, silent.since))
+        patience = self._patience if worker.role == "worker" else max(self._patience, BALANCER_PATIENCE)
+        self.after(patience, PatienceDue(node, silent.since))
 
     def _out_of_patience(self, node: str, silent_since: float) -> None:
         worker = self._workers.get(node)

@@ -9,7 +9,8 @@ HOME/
   keys/            who is admitted, and the keys of what runs here; see `tucano.keys`
   logs/            one file a process
   controller/      the record (SQLite) and the artifacts
-  balancer/        the last routes, the access log
+  balancers/NAME/  the last routes, the access log
+  tls/HOST/        certificates and their keys; see `tucano.certs`
   workers/NAME/    builds, instances and their output
 ```
 """
@@ -39,7 +40,10 @@ class Running(msgspec.Struct, frozen=True):
         ready: whether all nodes have been up.
         host: where it listens.
         secure: whether it wants keys of all who come.
-        joined: whether this is only a worker of a cluster whose controller is elsewhere; it has no ports then.
+        joined: whether this is only a node of a cluster whose controller is elsewhere; its worker has no ports.
+        balancers: how many; without any there are no ports for end users.
+        https_port: where end users' requests come in with TLS; 0 if they do not.
+        inside_port: where requests of this machine's own programs come in, on loopback; 0 if they do not.
 
     """
 
@@ -53,6 +57,9 @@ class Running(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"
     secure: bool = False
     joined: bool = False
+    balancers: int = 1
+    https_port: int = 0
+    inside_port: int = 0
 
     @property
     def door(self) -> str:
@@ -103,7 +110,7 @@ class Home:
         self.lock_file = self.path / "lock"
         self.logs = self.path / "logs"
         self.controller = self.path / "controller"
-        self.balancer = self.path / "balancer"
+        self.tls = self.path / "tls"
         self._running = self.path / "running.json"
         self._identity = self.path / "cluster.json"
         self._listening = self.path / "listening.json"
@@ -124,6 +131,10 @@ class Home:
     def worker(self, name: str) -> Path:
         """All that one worker keeps."""
         return self.path / "workers" / name
+
+    def balancer(self, name: str) -> Path:
+        """All that one balancer keeps."""
+        return self.path / "balancers" / name
 
     def log(self, node: str) -> Path:
         """A process's log."""

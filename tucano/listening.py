@@ -8,6 +8,8 @@ import socket
 
 import psutil
 
+LOOPBACK = "127.0.0.1"
+
 
 class CannotListen(Exception):
     """An address or a port cannot be had; the text says why and what to do."""
@@ -29,13 +31,29 @@ def resolve(host: str) -> str:
     return found
 
 
-def listen(host: str, port: int, option: str) -> socket.socket:
+def listen_many(host: str, port: int, option: str, many: int) -> list[socket.socket]:
+    """So many listening sockets at one port, which share its connections (SO_REUSEPORT); see `listen`.
+
+    Raises:
+        CannotListen: see `listen`.
+
+    """
+    if many < 2:
+        return [listen(host, port, option) for _ in range(many)]
+    listen(host, port, option).close()  # nobody has it: with the others' SO_REUSEPORT we would share it unasked
+    first = listen(host, port, option, shared=True)
+    port = int(first.getsockname()[1])
+    return [first, *(listen(host, port, option, shared=True) for _ in range(1, many))]
+
+
+def listen(host: str, port: int, option: str, *, shared: bool = False) -> socket.socket:
     """A listening socket.
 
     Args:
         host: IPv4 address.
         port: TCP port, 0 for any free one.
         option: by which another port can be chosen, for the error.
+        shared: let other sockets of this user listen at the same port.
 
     Raises:
         CannotListen: it cannot be had; says who has it, as far as this user may know.
@@ -43,6 +61,7 @@ def listen(host: str, port: int, option: str) -> socket.socket:
     """
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
     try:
         listening.bind((host, port))
         listening.listen(4096)

@@ -12,7 +12,6 @@ one by a pipe: when this program ends, even by kill -9, the pipe closes and the 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import shutil
@@ -100,13 +99,24 @@ class Cluster:
 
 
 @contextmanager
-def local_cluster(workers: int = 2, *, home: Path | None = None, http_port: int = 0) -> Iterator[Cluster]:
+def local_cluster(
+    workers: int = 2,
+    *,
+    home: Path | None = None,
+    http_port: int = 0,
+    balancers: int = 1,
+    https_port: int | None = None,
+    inside_port: int | None = None,
+) -> Iterator[Cluster]:
     """A cluster on this machine, for the time of a `with` block.
 
     Args:
         workers: how many.
         home: its directory, which stays; without, a temporary one that is removed.
         http_port: where users' requests come in; 0 means any free one.
+        balancers: how many processes share that port.
+        https_port: the same with TLS, for hosts whose certificate is in the home (`tucano tls add`); None for none.
+        inside_port: the same for programs of this machine only; None for none.
 
     Raises:
         StartFailed: it did not start.
@@ -114,7 +124,12 @@ def local_cluster(workers: int = 2, *, home: Path | None = None, http_port: int 
     """
     place = home or Path(tempfile.mkdtemp(prefix="tucano-"))
     its_home = Home(place)
-    arguments = ["--home", str(its_home.path), "--workers", str(workers), "--port", str(http_port)]
+    arguments = ["--home", str(its_home.path)]
+    for option, value in (
+        ("workers", workers), ("balancers", balancers), ("port", http_port), ("https-port", https_port),
+        ("inside-port", inside_port),
+    ):  # fmt: skip
+        arguments += [] if value is None else [f"--{option}", str(value)]
     if home is None:
         arguments.append("--sweep")
     launch = Launch("tucano.local", its_home, arguments, lifeline=True)
@@ -148,19 +163,16 @@ def stop(launch: Launch, home: Home, timeout: float = STOP) -> None:
 def _main() -> int:
     """The cluster's process: a parent with a lifeline, which removes a temporary home at its end."""
     from tucano import parent
-    from tucano.plan import Here
 
-    parser = argparse.ArgumentParser(prog="python -m tucano.local")
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--workers", type=int, required=True)
-    parser.add_argument("--port", type=int, required=True)
+    parser = parent.parser()
     parser.add_argument("--sweep", action="store_true", help="remove the home at the end")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     launcher = os.getppid()
     status = 1
     try:
-        status = parent.run(Home(given.home), Here(given.workers, given.port), lifeline=True)
+        home = Home(given.home)
+        status = parent.run(home, parent.plan(home, given), lifeline=True)
     except parent.CannotStart as error:
         print(f"tucano: {error}", file=sys.stderr)
     finally:

@@ -6,6 +6,7 @@ Started by `tucano.parent`; by hand: `python -m tucano.node worker --name worker
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import logging
 import os
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import tucano
 from tucano.actors.kernel import Child, Law, Refused, System, Tree
+from tucano.actors.messages.keeper import SUCCEEDED
 from tucano.actors.node import Node
 from tucano.home import Home
 from tucano.rings import ring
@@ -27,7 +29,7 @@ from tucano.transport.security import Ring
 from tucano.transport.zmq_link import ZmqLink
 
 if TYPE_CHECKING:
-    from tucano.actors.proxy import Proxy
+    from tucano.actors.proxy import Certificates, Proxy
     from tucano.transport.door import Door
 
 log = logging.getLogger("tucano.node")
@@ -39,6 +41,19 @@ NODE_LAW = Law(intensity=10, period=10.0)
 
 STOP_SERVICES = 24 * 3600.0
 """Seconds that a worker waits for its services to stop: each has its own grace, which `tucano.toml` bounds."""
+
+
+PATIENCE = 5.0
+"""Seconds that users' kept connections have for another request, when another balancer process takes over."""
+
+LEAVE = 60.0
+"""Seconds that open requests then have; what is open after that (WebSockets, mostly) is cut."""
+
+STOP_GRACE = 5.0
+"""Seconds that open requests have when nobody takes over."""
+
+ANSWER = 5.0
+"""Seconds that the parent has to answer a process that leaves."""
 
 
 class Options(argparse.Namespace):
@@ -53,7 +68,13 @@ class Options(argparse.Namespace):
     controller: str | None
     door: str
     door_fd: int | None
+    http_port: int
     http_fd: int | None
+    https_fd: int | None
+    inside_fd: int | None
+    https_redirect: bool
+    leaving_fd: int | None
+    let_go: list[Proxy]
     services_host: str
     keys: bool
 
@@ -69,13 +90,12 @@ def controller(options: Options, link: ZmqLink) -> list[Child]:
 
     del link
     kept = options.home / "controller"
-    http_port = _port(options.http_fd)
     about = {
         "cluster": options.cluster,
         "version": tucano.__version__,
         "node": options.name,
         "since": time.time(),
-        "http_port": http_port,
+        "http_port": options.http_port,
         "zmq_port": int(options.door.rpartition(":")[2]),
         "host": options.door.removeprefix("tcp://").rpartition(":")[0],
     }
@@ -96,12 +116,14 @@ def balancer(options: Options, link: ZmqLink) -> list[Child]:
     """A balancer: one actor, whose data path has a thread of its own."""
     from tucano.actors.balancer import Balancer
 
-    home = options.home / "balancer"
+    home = Home(options.home).balancer(options.name)
+    certificates = _certificates(options)
     return [
         Child("node", Node),
         Child("balancer", Balancer, {
-            "make_proxy": functools.partial(_proxy, options.http_fd, home / "access.log"),
+            "make_proxy": functools.partial(_proxy, options, certificates, home / "access.log"),
             "cache": home / "routes.msgpack", "address": link.address, "controller": CONTROLLER,
+            "let_go": functools.partial(_let_go, options), "look": certificates.look if certificates else None,
         }, shutdown=10.0),
     ]  # fmt: skip
 
@@ -140,7 +162,9 @@ def run(options: Options) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    for descriptor in (options.fd, options.door_fd, options.http_fd):
+    options.let_go = []
+    inherited = (options.fd, options.door_fd, options.http_fd, options.https_fd, options.inside_fd, options.leaving_fd)
+    for descriptor in inherited:
         if descriptor is not None:
             os.set_inheritable(descriptor, False)
     link = ZmqLink(options.name, options.cluster, options.bind, fd=options.fd, ring=_ring(options))
@@ -156,6 +180,7 @@ def run(options: Options) -> int:
     elif options.role == "worker":
         _stop_services(system)
     in_time = system.stop()
+    _leave(options)
     return 0 if in_time and system.gave_up is None else 1
 
 
@@ -173,13 +198,46 @@ def _stop_services(system: System) -> None:
         log.error("services may be left: %s", refused)
 
 
-def _proxy(fd: int | None, access_log: Path) -> Proxy:
-    """A data path on the inherited listening socket, of which each incarnation has a copy."""
-    from tucano.actors.proxy import Proxy
+def _certificates(options: Options) -> Certificates | None:
+    from tucano.actors.proxy import Certificates
 
-    assert fd is not None, "a balancer needs --http-fd"
+    return None if options.https_fd is None else Certificates(Home(options.home).tls)
+
+
+def _proxy(options: Options, certificates: Certificates | None, access_log: Path) -> Proxy:
+    """A data path on the inherited listening sockets, of which each incarnation has copies."""
+    from tucano.actors.proxy import Proxy, Secure
+
+    plain, tls, inside = (_copy(fd) for fd in (options.http_fd, options.https_fd, options.inside_fd))
+    assert plain is not None, "a balancer needs --http-fd"
+    secure = Secure(tls, certificates, options.https_redirect) if tls is not None and certificates is not None else None
     access_log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Proxy(socket.socket(fileno=os.dup(fd)), access_log=access_log, chance=random.Random())
+    return Proxy(plain, secure=secure, inside=inside, access_log=access_log, chance=random.Random())
+
+
+def _let_go(options: Options, proxy: Proxy) -> None:
+    """Let users go on, while the actors stop and the bridge is closed."""
+    proxy.leave(PATIENCE)
+    options.let_go.append(proxy)
+
+
+def _leave(options: Options) -> None:
+    """Have a successor take over on the same sockets, if there is to be one, and end what users have begun.
+
+    Only when the bridge is closed: the successor has the same name and listens at the same address.
+    """
+    succeeded = False
+    if options.leaving_fd is not None and options.let_go:
+        with socket.socket(fileno=options.leaving_fd) as line, contextlib.suppress(OSError):  # the parent has died
+            line.settimeout(ANSWER)
+            line.sendall(b".")
+            succeeded = line.recv(1) == SUCCEEDED
+    for proxy in options.let_go:
+        proxy.stop(LEAVE if succeeded else STOP_GRACE, patient=succeeded)
+
+
+def _copy(fd: int | None) -> socket.socket | None:
+    return None if fd is None else socket.socket(fileno=os.dup(fd))
 
 
 def _door(options: Options) -> Door:
@@ -192,13 +250,6 @@ def _door(options: Options) -> Door:
 
 def _ring(options: Options) -> Ring | None:
     return ring(Home(options.home), options.name) if options.keys else None
-
-
-def _port(fd: int | None) -> int:
-    if fd is None:
-        return 0
-    with socket.socket(fileno=os.dup(fd)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -214,6 +265,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--door", default="tcp://127.0.0.1:0", help="where clients come in (controller)")
     made.add_argument("--door-fd", type=int, help="a listening socket for clients, inherited (controller)")
     made.add_argument("--http-fd", type=int, help="the end users' listening socket, inherited (balancer)")
+    made.add_argument("--https-fd", type=int, help="the same, for TLS (balancer)")
+    made.add_argument("--https-redirect", action="store_true", help="send who comes without TLS to it (balancer)")
+    made.add_argument("--inside-fd", type=int, help="the same, for this machine's own programs (balancer)")
+    made.add_argument("--leaving-fd", type=int, help="where to say that no new work is taken, inherited (balancer)")
+    made.add_argument("--http-port", type=int, default=0, help="end users' port, for people (controller)")
     made.add_argument("--services-host", default="127.0.0.1", help="where services listen (worker)")
     made.add_argument("--keys", action="store_true", help="use the keys in the home, on every connection")
     return made

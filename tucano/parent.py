@@ -28,9 +28,10 @@ from tucano.actors.keeper import Keeper
 from tucano.actors.kernel import Child, Refused, System
 from tucano.actors.messages.keeper import StopNode
 from tucano.client import Client, ClusterError
+from tucano.entrance import Entrance
 from tucano.home import Home, HomeInUse, Running
 from tucano.keys import Keys, KeysError
-from tucano.listening import CannotListen
+from tucano.listening import LOOPBACK, CannotListen
 from tucano.plan import Here, Joined, Plan
 from tucano.transport.security import Insecure
 
@@ -237,32 +238,52 @@ def _bury_orphans(known: set[int]) -> None:
                 os.waitpid(child.pid, os.WNOHANG)
 
 
-def _plan(home: Home, options: argparse.Namespace) -> Plan:
+def plan(home: Home, options: argparse.Namespace) -> Plan:
+    """The plan that a command line describes; see `parser`.
+
+    Raises:
+        CannotStart: the home has joined no cluster.
+
+    """
+    entrance = Entrance(options.port, options.https_port, options.https_redirect, options.inside_port)
     if not options.joined:
-        return Here(options.workers, options.port, options.zmq_port, options.bridge_port, options.listen)
+        return Here(
+            options.workers, entrance, options.zmq_port, options.bridge_port, options.listen,
+            balancers=options.balancers, services_host=options.services_host,
+        )  # fmt: skip
     token = Keys(home).joined()
     if token is None:
-        raise CannotStart(f"{home.path} has joined no cluster: `tucano worker --join FILE`")
-    return Joined(token, options.address, options.bridge_port)
+        raise CannotStart(f"{home.path} has joined no cluster: `tucano {options.joined} --join FILE`")
+    return Joined(token, options.address, options.bridge_port, entrance if options.joined == "balancer" else None)
 
 
-def main() -> None:
-    """Run the parent that the command line describes."""
+def parser() -> argparse.ArgumentParser:
+    """The command line of a parent; `tucano.cli` writes it."""
     made = argparse.ArgumentParser(prog="python -m tucano.parent", description="Run a cluster on this machine.")
     made.add_argument("--home", type=Path, help="what the cluster keeps (default: TUCANO_HOME, or the user's own)")
     made.add_argument("--workers", type=int, default=2)
+    made.add_argument("--balancers", type=int, default=1)
     made.add_argument("--port", type=int, default=0, help="for end users' HTTP; 0: any free one")
+    made.add_argument("--https-port", type=int, help="the same with TLS")
+    made.add_argument("--https-redirect", action="store_true", help="send hosts with a certificate to TLS")
+    made.add_argument("--inside-port", type=int, help="for this machine's own programs, on loopback")
+    made.add_argument("--services-host", metavar="HOST", default=LOOPBACK, help="where services listen")
     made.add_argument("--zmq-port", type=int, default=0, help="for administrators' ZeroMQ; 0: any free one")
     made.add_argument("--lifeline", action="store_true", help="stop when standard input ends")
     made.add_argument("--bridge-port", type=int, default=0, help="for nodes on other machines; 0: any free one")
     made.add_argument("--listen", metavar="HOST", help="where to listen (default: as the last time, or 127.0.0.1)")
-    made.add_argument("--joined", action="store_true", help="only the worker whose token is in the home")
-    made.add_argument("--address", metavar="HOST", help="where the cluster reaches that worker")
-    options = made.parse_args()
+    made.add_argument("--joined", choices=("worker", "balancer"), help="only the node whose token is in the home")
+    made.add_argument("--address", metavar="HOST", help="where the cluster reaches that node")
+    return made
+
+
+def main() -> None:
+    """Run the parent that the command line describes."""
+    options = parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     home = Home(options.home) if options.home else Home.default()
     try:
-        status = run(home, _plan(home, options), lifeline=options.lifeline)
+        status = run(home, plan(home, options), lifeline=options.lifeline)
     except CannotStart as error:
         print(f"tucano: {error}", file=sys.stderr)
         status = 1

@@ -1,22 +1,22 @@
-"""What a parent starts: the nodes of a cluster, or one worker of a cluster whose controller is on another machine."""
+"""What a parent starts: the nodes of a cluster, or one node of a cluster whose controller is on another machine."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
-from typing import Protocol
+from typing import Literal, Protocol
 
+import msgspec
 import psutil
 
 from tucano.actors.keeper import Command
-from tucano.home import Home, Listening, Running
+from tucano.entrance import Entrance
+from tucano.home import Home, HomeInUse, Listening, Running
 from tucano.keys import Keys
-from tucano.listening import CannotListen, listen, resolve
+from tucano.listening import LOOPBACK, CannotListen, listen, resolve
 from tucano.token import Token
 from tucano.transport.security import REMEDY, is_loopback
-
-LOOPBACK = "127.0.0.1"
 
 
 class Plan(Protocol):
@@ -50,21 +50,34 @@ class Here:
 
     Args:
         workers: how many on this machine.
-        http_port: for end users, 0 for any free one.
+        entrance: where users come in, if there is a balancer.
         zmq_port: for administrators; 0 for the last one, or any free one.
-        bridge_port: for workers on other machines; 0 likewise.
+        bridge_port: for nodes on other machines; 0 likewise.
         host: where to listen; None for where it was the last time, at first 127.0.0.1.
+        balancers: how many on this machine.
+        services_host: where services of this machine listen: balancers on other machines reach them beyond loopback.
 
     """
 
     def __init__(
-        self, workers: int, http_port: int = 0, zmq_port: int = 0, bridge_port: int = 0, host: str | None = None
+        self,
+        workers: int,
+        entrance: Entrance,
+        zmq_port: int = 0,
+        bridge_port: int = 0,
+        host: str | None = None,
+        *,
+        balancers: int = 1,
+        services_host: str = LOOPBACK,
     ) -> None:
         self._workers = [f"worker-{number}" for number in range(1, workers + 1)]
-        self._ports = (http_port, zmq_port, bridge_port)
+        self._balancers = ["balancer", *(f"balancer-{number}" for number in range(2, balancers + 1))][:balancers]
+        self._entrance = entrance
+        self._ports = (zmq_port, bridge_port)
         self._host = host
-        self.awaited = ["balancer", *self._workers]
-        self.order = [["controller"], self._workers, ["balancer"]]
+        self._services_host = services_host
+        self.awaited = ["controller", *self._balancers, *self._workers]
+        self.order = [["controller"], self._workers, self._balancers]
         self.held: list[socket.socket] = []
 
     def prepare(self, home: Home) -> tuple[Running, list[Command]]:
@@ -76,31 +89,38 @@ class Here:
         if not secure and not is_loopback(f"tcp://{host}:0"):
             raise CannotListen(f"to listen at {host} goes beyond this machine and needs keys: {REMEDY}")
         if secure:
-            for name in ("controller", *self.awaited):
+            for name in self.awaited:
                 keys.own(name)
-        http_port, zmq_port, bridge_port = self._ports
-        http = self._hold(listen(host, http_port, "--port"))
+        zmq_port, bridge_port = self._ports
+        opened = self._entrance.open(host, len(self._balancers))
+        self.held += [one for sockets in opened.sockets for one in sockets.values()]
         door = self._hold(listen(host, zmq_port or (kept.door if secure else 0), "--zmq-port"))
         bridge = self._hold(listen(host, bridge_port or (kept.bridge if secure else 0), "--bridge-port"))
         if secure:
             home.keep_listening(Listening(host, _port(bridge), _port(door)))
         running = Running(
-            os.getpid(), psutil.Process().create_time(), _port(http), _port(door), len(self._workers), {},
-            host=host, secure=secure,
+            os.getpid(), psutil.Process().create_time(), opened.port("--http-fd"), _port(door), len(self._workers), {},
+            host=host, secure=secure, balancers=len(self._balancers), https_port=opened.port("--https-fd"),
+            inside_port=opened.port("--inside-fd"),
         )  # fmt: skip
+        services = resolve(self._services_host)
+        if not secure and not is_loopback(f"tcp://{services}:0"):
+            raise CannotListen(f"services that are reached at {services}, beyond this machine, need keys: {REMEDY}")
         cluster, wanted = home.identity(), ["--keys"] * secure
         join = ["--controller", _address(bridge), *wanted]
 
-        def near(role: str, name: str, sockets: dict[str, socket.socket]) -> Command:
-            return _command(home, cluster, role, name, {"--fd": self._hold(listen(LOOPBACK, 0, "")), **sockets}, *join)
+        def near(role: str, name: str, sockets: dict[str, socket.socket], *more: str) -> Command:
+            bridge = self._hold(listen(LOOPBACK, 0, ""))
+            return _command(home, cluster, role, name, {"--fd": bridge, **sockets}, *join, *more)
 
         return running, [
             _command(
-                home, cluster, "controller", "controller", {"--fd": bridge, "--door-fd": door, "--http-fd": http},
-                "--door", _address(door), *wanted,
+                home, cluster, "controller", "controller", {"--fd": bridge, "--door-fd": door},
+                "--door", _address(door), "--http-port", str(opened.port("--http-fd")), *wanted,
             ),
-            near("balancer", "balancer", {"--http-fd": http}),
-            *(near("worker", name, {}) for name in self._workers),
+            *(near("balancer", name, sockets, *opened.options)
+              for name, sockets in zip(self._balancers, opened.sockets, strict=True)),
+            *(near("worker", name, {}, "--services-host", services) for name in self._workers),
         ]  # fmt: skip
 
     def _hold(self, listening: socket.socket) -> socket.socket:
@@ -109,20 +129,25 @@ class Here:
 
 
 class Joined:
-    """One worker of a cluster whose controller is on another machine.
+    """One worker, or one balancer, of a cluster whose controller is on another machine.
 
     Args:
         token: that it was given.
-        host: where the controller and the balancer reach it; None for what was named the last time, at first the
-            address that reaches the controller.
+        host: where the controller (a worker: and the balancers; a balancer: and users) reaches it; None for what was
+            named the last time, at first the address that reaches the controller.
         bridge_port: where the controller reaches it; 0 for what was named the last time, or any free one.
+        entrance: where users come in at a balancer; None for a worker.
 
     """
 
-    def __init__(self, token: Token, host: str | None = None, bridge_port: int = 0) -> None:
+    def __init__(
+        self, token: Token, host: str | None = None, bridge_port: int = 0, entrance: Entrance | None = None
+    ) -> None:
         self._token = token
         self._host = host
         self._port = bridge_port
+        self._entrance = entrance
+        self.role: Literal["worker", "balancer"] = "worker" if entrance is None else "balancer"
         self.awaited = [token.name]
         self.order = [[token.name]]
         self.held: list[socket.socket] = []
@@ -131,6 +156,12 @@ class Joined:
         """See `Plan.prepare`."""
         token = self._token
         Keys(home).join(token)
+        other = home.worker(token.name) if self.role == "balancer" else home.balancer(token.name)
+        if other.exists():
+            raise HomeInUse(
+                f"{home.path} is the home of {other.parent.name[:-1]} {token.name}, which cannot become a {self.role}:"
+                " name another directory with --home, and take another key"
+            )
         kept = home.listening() or Listening("", 0, 0)
         named = kept.host if self._host is None else resolve(self._host)
         port = self._port or kept.bridge
@@ -139,11 +170,21 @@ class Joined:
         host = named or _own_address(token.bridge)
         bridge = listen(host, port, "--bridge-port")
         self.held.append(bridge)
-        running = Running(os.getpid(), psutil.Process().create_time(), 0, 0, 1, {}, host=host, secure=True, joined=True)
+        sockets, more = {"--fd": bridge}, ["--services-host", host]
+        running = Running(
+            os.getpid(), psutil.Process().create_time(), 0, 0, 1, {}, host=host, secure=True, joined=True, balancers=0
+        )
+        if self._entrance is not None:
+            opened = self._entrance.open(host, 1)
+            self.held += opened.sockets[0].values()
+            sockets, more = sockets | opened.sockets[0], opened.options
+            running = msgspec.structs.replace(
+                running, workers=0, balancers=1, http_port=opened.port("--http-fd"),
+                https_port=opened.port("--https-fd"), inside_port=opened.port("--inside-fd"),
+            )  # fmt: skip
         command = _command(
-            home, token.cluster, "worker", token.name, {"--fd": bridge},
-            "--controller", token.bridge, "--services-host", host, "--keys",
-        )  # fmt: skip
+            home, token.cluster, self.role, token.name, sockets, "--controller", token.bridge, "--keys", *more
+        )
         return running, [command]
 
 
@@ -155,7 +196,8 @@ def _command(home: Home, cluster: str, role: str, name: str, sockets: dict[str, 
     ]  # fmt: skip
     for option, listening in sockets.items():
         line += [option, str(listening.fileno())]
-    return Command(name, line, [one.fileno() for one in sockets.values()], home.log(name))
+    descriptors = [one.fileno() for one in sockets.values()]
+    return Command(name, line, descriptors, home.log(name), leaves=role == "balancer")
 
 
 def _port(listening: socket.socket) -> int:

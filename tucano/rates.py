@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tucano.client.answers import NodeInfo, TrafficInfo
+from tucano.actors.messages.latency import quantile, since
+from tucano.client.answers import InstanceTrafficInfo, NodeInfo, TrafficInfo
 from tucano.client.insight import ActorInfo, NodeActors, WaitInfo
 
 STUCK = 1.0
@@ -36,14 +37,46 @@ class Look:
     actors: Sequence[NodeActors] = field(default=())
 
 
+class InstanceRates(msgspec.Struct, frozen=True):
+    """One instance of a service; see `ServiceRates`. `ejections`: since the balancers started."""
+
+    instance: str
+    requests: float | None
+    errors: float | None
+    retries: float | None
+    in_flight: int
+    p50: float | None
+    p99: float | None
+    ejections: int
+
+
 class ServiceRates(msgspec.Struct, frozen=True):
-    """One service: requests, errors and retries each second (None if not known), and requests that are open now."""
+    """One service.
+
+    Attributes:
+        service: its name.
+        requests: each second; of an instance, its answers. None, as for all rates, if it is not known.
+        errors: answers with a status of the 500s each second, by whomever.
+        retries: attempts each second that failed and were followed by another.
+        in_flight: requests that are open now.
+        p50: seconds that half of the requests took at most; None if none ended between the two looks.
+        p99: seconds that 99 of 100 took at most.
+        received: bytes each second that came from users.
+        sent: bytes each second that went to users.
+        instances: each of its own, if the service was asked for.
+
+    """
 
     service: str
     requests: float | None
     errors: float | None
     retries: float | None
     in_flight: int
+    p50: float | None = None
+    p99: float | None = None
+    received: float | None = None
+    sent: float | None = None
+    instances: list[InstanceRates] = []
 
 
 class ActorRates(msgspec.Struct, frozen=True):
@@ -99,12 +132,50 @@ def _services(before: Sequence[TrafficInfo], now: Sequence[TrafficInfo], seconds
         old = was.get(one.service)
         if old is not None and one.requests < old.requests:
             old = None  # a balancer is a new one: none of its counts goes on
-        requests, errors, retries = (
+        requests, retries, received, sent = (
             _rate(getattr(old, count, None), getattr(one, count), seconds)
-            for count in ("requests", "errors", "retries")
+            for count in ("requests", "retries", "received", "sent")
         )
-        rates.append(ServiceRates(one.service, requests, errors, retries, one.in_flight))
+        errors, (p50, p99) = _rate(None if old is None else _failed(old), _failed(one), seconds), _quantiles(old, one)
+        instances = _instances(old.instances if old else (), one.instances, seconds)
+        rates.append(
+            ServiceRates(one.service, requests, errors, retries, one.in_flight, p50, p99, received, sent, instances)
+        )
     return rates
+
+
+def _instances(
+    before: Sequence[InstanceTrafficInfo], now: Sequence[InstanceTrafficInfo], seconds: float
+) -> list[InstanceRates]:
+    was = {one.instance: one for one in before}
+    rates = []
+    for one in now:
+        old = was.get(one.instance)
+        rates.append(
+            InstanceRates(
+                one.instance,
+                _rate(None if old is None else sum(old.classes), sum(one.classes), seconds),
+                _rate(None if old is None else _failed(old), _failed(one), seconds),
+                _rate(None if old is None else old.retries, one.retries, seconds),
+                one.in_flight,
+                *_quantiles(old, one),
+                one.ejections,
+            )
+        )
+    return rates
+
+
+def _failed(one: TrafficInfo | InstanceTrafficInfo) -> int:
+    """Answers with a status of the 500s; of a tcp service, which has no answers, what the balancer calls errors."""
+    ours = one.errors if isinstance(one, TrafficInfo) else 0
+    return max(ours, sum(one.classes[5:6]))
+
+
+def _quantiles(
+    before: TrafficInfo | InstanceTrafficInfo | None, now: TrafficInfo | InstanceTrafficInfo
+) -> tuple[float | None, float | None]:
+    lately = since(before.latency, now.latency) if before is not None else None
+    return (None, None) if lately is None else (quantile(lately, 0.5), quantile(lately, 0.99))
 
 
 def _actors(before: Sequence[NodeActors], now: Sequence[NodeActors], seconds: float) -> list[ActorRates]:

@@ -7,7 +7,6 @@ it is only put into words: file, key, what was found, what is allowed, what was 
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from tucano.actors.messages import model
+from tucano.complaints import allowed, complaint, plain, quoted, show, unpassable, wrong_items
 
 FILE = "tucano.toml"
 """The name of the file, in the directory of the service."""
@@ -28,9 +28,6 @@ MAX_BYTES = 1 << 20
 MAX_PROBLEMS = 20
 """Problems that are told at once; of more, only the number."""
 
-MAX_ARGUMENT = 131_071
-"""Bytes of one argument or `NAME=value`: MAX_ARG_STRLEN of execve(2) on Linux, less the closing NUL."""
-
 _EXAMPLE = """\
     [service]
     name = "hello"
@@ -39,14 +36,14 @@ _EXAMPLE = """\
 """
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Header lines that end at the balancer, or that it writes.
+_OURS = re.compile(
+    "connection|keep-alive|te|upgrade|transfer-encoding|content-length|host|expect|http2-settings|forwarded"
+    "|(proxy|x-forwarded)(-.*)?",
+    re.IGNORECASE,
+)
+_NO_RULE = "this header is between user and balancer; take another one"
 _RESERVED = re.compile(r"PORT|HOST|TUCANO_.*")
-
-_IN_WORDS = {
-    "service.name": "1 to 40 of a-z, 0-9 and '-', the first a letter, the last not '-' (it stands in host names)",
-    "health.http": 'a path such as "/healthz": "/" first, ASCII without spaces, at most 1024 characters',
-    "run.env": 'a table of texts, such as { GREETING = "hi" }',
-}
-"""What is allowed where the bare type or pattern would not help a person."""
 
 
 class SpecError(Exception):
@@ -76,6 +73,9 @@ def load(directory: Path) -> model.Spec:
         problems[MAX_PROBLEMS:] = [f"{path}: and {len(problems) - MAX_PROBLEMS} more problems"]
     if problems:
         raise SpecError(problems)
+    problems = [f"{path}: {problem}" for problem in _contradictions(tables)]
+    if problems:
+        raise SpecError(problems)
     wanted = {**tables["service"], **{name: table for name, table in tables.items() if name != "service"}}
     try:
         return msgspec.convert(wanted, model.Spec)
@@ -92,8 +92,8 @@ def override(spec: model.Spec, *, replicas: int | None) -> model.Spec:
     """
     if replicas is None:
         return spec
-    if complaint := _complaint("service.replicas", _TABLES["service"]["replicas"].type, replicas):
-        raise SpecError([f"replicas: {complaint}"])
+    if wrong := complaint("service.replicas", _TABLES["service"]["replicas"].type, replicas):
+        raise SpecError([f"replicas: {wrong}"])
     return msgspec.structs.replace(spec, replicas=replicas)
 
 
@@ -157,7 +157,7 @@ def _problems(tables: Mapping[str, Any]) -> Iterator[str]:
             what = "table" if isinstance(table, dict) else "key"
             yield _unknown(name, _TABLES, what, f"the tables are {', '.join(_TABLES)}")
         elif not isinstance(table, dict):
-            yield f"{name}: found {_show(table)}; allowed: a table, [{name}]"
+            yield f"{name}: found {show(table)}; allowed: a table, [{name}]"
         else:
             yield from _table_problems(name, table)
     for name, keys in _TABLES.items():
@@ -166,7 +166,7 @@ def _problems(tables: Mapping[str, Any]) -> Iterator[str]:
             for key in keys.values():
                 if key.required and key.name not in table:
                     dotted = f"{name}.{key.name}"
-                    yield f"{dotted}: missing; write it below [{name}]: {_allowed(dotted, key.type)}"
+                    yield f"{dotted}: missing; write it below [{name}]: {allowed(dotted, key.type)}"
 
 
 def _table_problems(name: str, table: Mapping[str, Any]) -> Iterator[str]:
@@ -176,25 +176,41 @@ def _table_problems(name: str, table: Mapping[str, Any]) -> Iterator[str]:
         dotted = f"{name}.{key}"
         if key not in keys:
             yield _unknown(key, keys, "key", f"allowed in [{name}]: {', '.join(keys)}", within=name)
-        elif complaint := _complaint(dotted, keys[key].type, found):
-            yield f"{dotted}: {complaint}"
+        elif wrong := complaint(dotted, keys[key].type, found):
+            yield f"{dotted}: {wrong}"
         elif dotted == "run.env":
             yield from _env_problems(found)
+        else:
+            yield from wrong_items(dotted, keys[key].type, found)
+
+
+def _contradictions(tables: Mapping[str, Any]) -> Iterator[str]:
+    """What is right by itself and does nothing, or never could, beside the rest."""
+    route, balance = tables.get("route", {}), tables.get("balance", {})
+    if route.get("strip") and route.get("path", "/") == "/":
+        yield 'route.strip: there is nothing to cut off; name what with path = "/..."'
+    for name in route.get("headers", {}):
+        if _OURS.fullmatch(name):
+            yield f"route.headers.{quoted(name)}: {_NO_RULE}"
+    if "hash_by" in balance and balance.get("policy") != "hash":
+        yield 'balance.hash_by: only policy = "hash" reads it; write that, or leave it out'
+    if _OURS.fullmatch(balance.get("hash_by", "").removeprefix("header:")):
+        yield f"balance.hash_by: {_NO_RULE}"
 
 
 def _env_problems(env: Mapping[str, Any]) -> Iterator[str]:
     """Everything wrong with the variables."""
     for name, value in env.items():
-        dotted = f"run.env.{_key(name)}"
+        dotted = f"run.env.{quoted(name)}"
         if not _ENV_NAME.fullmatch(name):
             yield f"{dotted}: no name of a variable; allowed: letters, digits and '_', the first not a digit"
         elif _RESERVED.fullmatch(name):
             yield f"{dotted}: given by Tucano: PORT, HOST and TUCANO_* cannot be set; take another name"
         elif not isinstance(value, str):
-            quoted = f': quote it, {name} = "{_plain(value)}"' if isinstance(value, bool | int | float) else ""
-            yield f"{dotted}: found {_show(value)}; allowed: a text{quoted}"
-        elif complaint := _unpassable(f"{name}={value}"):
-            yield f"{dotted}: {complaint}"
+            advice = f': quote it, {name} = "{plain(value)}"' if isinstance(value, bool | int | float) else ""
+            yield f"{dotted}: found {show(value)}; allowed: a text{advice}"
+        elif wrong := unpassable(f"{name}={value}"):
+            yield f"{dotted}: {wrong}"
 
 
 def _unknown(key: str, known: Iterable[str], what: str, allowed: str, within: str = "") -> str:
@@ -205,91 +221,4 @@ def _unknown(key: str, known: Iterable[str], what: str, allowed: str, within: st
             near.update({name: f"{table}.{name}" for name in keys if name not in near})
     guesses = difflib.get_close_matches(key[:64], near, n=1)
     hint = f"did you mean {near[guesses[0]]}? " if guesses else ""
-    return f"{within and within + '.'}{_key(key)}: unknown {what}; {hint}{allowed}"
-
-
-def _complaint(dotted: str, kind: inspect.Type, found: object) -> str | None:
-    """What is wrong with the value of a key, or None."""
-    fits, complain = False, f"found {_show(found)}; allowed: {_allowed(dotted, kind)}"
-    match kind:
-        case inspect.IntType(ge=int(low), le=int(high)):
-            fits = isinstance(found, int) and not isinstance(found, bool) and low <= found <= high
-        case inspect.FloatType(gt=low, le=high) if low is not None and high is not None:
-            # Of NaN nothing holds, and infinity is above every bound.
-            fits = isinstance(found, int | float) and not isinstance(found, bool) and low < found <= high
-        case inspect.StrType(min_length=low, max_length=high, pattern=pattern):
-            if isinstance(found, str) and (wrong := _unpassable(found)):
-                return wrong
-            fits = (
-                isinstance(found, str)
-                and len(found) <= (high or MAX_BYTES)
-                and (not low or bool(found.strip()))  # a script of blanks is as empty as one of nothing
-                and (pattern is None or re.fullmatch(pattern, found) is not None)
-            )
-        case inspect.DictType():
-            fits = isinstance(found, dict)
-        case _:
-            raise NotImplementedError(f"{dotted}: {kind}")
-    return None if fits else complain
-
-
-def _allowed(dotted: str, kind: inspect.Type) -> str:
-    """What may stand there, in words."""
-    match kind:
-        case _ if dotted in _IN_WORDS:
-            return _IN_WORDS[dotted]
-        case inspect.IntType(ge=low, le=high):
-            return f"a whole number from {low} to {high}"
-        case inspect.FloatType(le=high):
-            return f"a number of seconds above 0 and up to {high:g}"
-        case inspect.StrType(min_length=low, max_length=high):
-            return f"a text of {'' if low else 'at most '}{'1 to ' if low else ''}{high} characters"
-        case _:
-            raise NotImplementedError(f"{dotted}: {kind}")
-
-
-def _unpassable(text: str) -> str | None:
-    """Why a text cannot be handed to a process, or None."""
-    if "\0" in text:
-        return "found a NUL character (\\u0000), which no process can be given; remove it"
-    size = len(text.encode())
-    if size > MAX_ARGUMENT:
-        return f"found {size} bytes; allowed: at most {MAX_ARGUMENT}, what Linux passes to a process"
-    return None
-
-
-def _show(found: object) -> str:
-    """A value as its author would know it again."""
-    match found:
-        case bool():
-            return f"{_plain(found)} (true or false, no number)"
-        case float() if math.isfinite(found):
-            return f"{found} (a number with a fraction)"
-        case int() | float():
-            return _plain(found)
-        case str():
-            return _short(found) if found.strip() else "an empty text"
-        case list():
-            return "a list"
-        case dict():
-            return "a table"
-        case _:
-            return "a date or time"  # all else that TOML knows
-
-
-def _plain(found: bool | int | float) -> str:
-    """A number or truth as TOML writes it."""
-    if isinstance(found, bool):
-        return str(found).lower()
-    # Python itself refuses to write a whole number of thousands of digits.
-    return "a number of more than 18 digits" if isinstance(found, int) and abs(found) >= 10**18 else str(found)
-
-
-def _short(text: str) -> str:
-    """A text in quotes, on one line, not too long to be read."""
-    return msgspec.json.encode(text if len(text) <= 60 else f"{text[:60]}...").decode()
-
-
-def _key(key: str) -> str:
-    """A key as TOML writes it."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else _short(key)
+    return f"{within and within + '.'}{quoted(key)}: unknown {what}; {hint}{allowed}"

@@ -60,11 +60,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def pack(directory: Path, target: Path) -> Artifact:
+def pack(directory: Path, target: Path, *, without: str = "") -> Artifact:
     """Pack a directory into the archive `target`, which appears only when it is complete.
 
     Left out is what the ignore files say, as git reads them (but here a pattern with `!` brings back a file even from
     an ignored directory, and ignore files above `directory` are not read), and what `artifact_tree.NEVER` names.
+
+    Args:
+        directory: what to pack.
+        target: where to.
+        without: name of a file in it that is left out, too, unless there is nothing else.
 
     Raises:
         ArtifactError: nothing to pack, or too much; something that is neither file nor link; a link that leads out; a
@@ -75,7 +80,8 @@ def pack(directory: Path, target: Path) -> Artifact:
         raise ArtifactError(f"no directory {directory}")
     partial = target.with_name(f"{target.name}.partial")
     root = directory.resolve()
-    entries = tree.entries(root, {target.resolve(), partial.resolve()})
+    found = tree.entries(root, {target.resolve(), partial.resolve()})
+    entries = [entry for entry in found if entry.name != without] or found
     try:
         try:
             with partial.open("wb") as raw:

@@ -63,9 +63,18 @@ class InventoryReported(Message, frozen=True):
 
 
 class Drained(Message, frozen=True):
-    """A balancer sends these instances nothing any more and has no open request of theirs."""
+    """A balancer sends these instances nothing any more and has no open request of theirs.
+
+    Attributes:
+        ids: all of which this is so now.
+        balancer: name of its node.
+        pid: of its process, as in its `worker_mgr.Hello`.
+
+    """
 
     ids: tuple[str, ...]
+    balancer: str = ""
+    pid: int = 0
 
 
 class ReconcileDue(Note, frozen=True):

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from tucano.actors.kernel import Message, Note
 
+SERVES, LEAVES = b"s", b"l"
+"""What a process says to its keeper: that it serves; that it wants to end, and goes on until its successor serves."""
+
+SUCCEEDED, ALONE = b"1", b"0"
+"""The keeper's answer to one that leaves: its successor serves; nobody comes after it."""
+
 
 class StopNode(Message, frozen=True):
     """Stop the process (SIGTERM) and do not start it again; answered when it has ended.
@@ -17,9 +23,23 @@ class StopNode(Message, frozen=True):
 
 
 class NodeEnded(Note, frozen=True):
-    """Note to self: the process has ended; minus a signal's number if a signal killed it, None if nobody knows."""
+    """Note to self: a process has ended.
 
+    Attributes:
+        pid: which, 0 if it could not be started.
+        status: minus a signal's number if a signal killed it, None if nobody knows.
+
+    """
+
+    pid: int
     status: int | None
+
+
+class NodeSaid(Note, frozen=True):
+    """Note to self: the process `pid` said `SERVES` or `LEAVES`."""
+
+    pid: int
+    what: bytes
 
 
 class StartDue(Note, frozen=True):

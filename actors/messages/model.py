@@ -17,11 +17,26 @@ SHA256_PATTERN = r"^[0-9a-f]{64}\Z"
 TRACE_PATTERN = r"^[0-9a-f]{16}\Z"
 PATH_PATTERN = r"^(/[!-~]*)?\Z"
 
+HOST_PATTERN = (
+    r"^(?=.{1,253}\Z)(\*\.)?[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\Z"
+)
+"""A host name in lower case, at most 253 characters in labels of 63 (RFC 1035), or `*.` before one."""
+
+ROUTE_PATH_PATTERN = r"^/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*\Z"
+"""A path without a query (RFC 3986)."""
+
+TOKEN_PATTERN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}\Z"
+"""The name of a header or cookie (RFC 9110)."""
+
 MAX_REPLICAS = 1000
 """Replicas of one service, at most."""
 
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Patience = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Host = Annotated[str, msgspec.Meta(pattern=HOST_PATTERN)]
+Token = Annotated[str, msgspec.Meta(pattern=TOKEN_PATTERN)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=SHA256_PATTERN)]
 TraceId = Annotated[str, msgspec.Meta(pattern=TRACE_PATTERN)]
 Script = Annotated[str, msgspec.Meta(max_length=65_536)]
@@ -72,6 +87,75 @@ class Health(msgspec.Struct, frozen=True):
     deadline: Seconds = 60.0
 
 
+class Route(msgspec.Struct, frozen=True):
+    """Which requests are the service's. Of services that could all take one, the most specific does.
+
+    Attributes:
+        hosts: what `Host` may say, in place of a name that begins with the service's own; `*.x.y` is any below `x.y`.
+        path: what the path begins with, up to a `/` or its end.
+        strip: cut `path` off before the request is sent on.
+        headers: lines that the request must have, each with exactly this value.
+        private: no user reaches it, only who asks at the inside port.
+
+    """
+
+    hosts: Annotated[tuple[Host, ...], msgspec.Meta(max_length=64)] = ()
+    path: Annotated[str, msgspec.Meta(pattern=ROUTE_PATH_PATTERN, max_length=1024)] = "/"
+    strip: bool = False
+    headers: Annotated[
+        dict[Token, Annotated[str, msgspec.Meta(pattern=r"^[!-~]([ -~]{0,510}[!-~])?\Z")]], msgspec.Meta(max_length=16)
+    ] = msgspec.field(default_factory=dict)
+    private: bool = False
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """Which instance takes a request, and how many it takes.
+
+    Attributes:
+        policy: two_choices (the less busy of two drawn by lot), round_robin, least_latency (the faster of two drawn by
+            lot, by their recent answers and open requests) or hash (the same instance for the same `hash_by`).
+        hash_by: `ip`, `path`, `header:NAME` or `cookie:NAME`; a request without it is balanced by two_choices.
+        sticky: name of the cookie that binds a user to an instance as long as that serves; empty for none.
+        max_in_flight: requests that an instance has open at once, at most, counted by each balancer; 0 for any number.
+        queue: requests that wait at a balancer when all instances are full; more are answered 503.
+        queue_wait: seconds that they wait at most, until they are answered 503.
+        slow_start: seconds in which the share of an instance that joins others grows from a tenth to the whole.
+        eject_after: failures in a row (no connection, one lost before an answer, no answer in time, 502, 503 or 504)
+            after which an instance gets nothing for a second, doubled up to a minute while it goes on; 0 for never.
+
+    """
+
+    policy: Literal["two_choices", "round_robin", "least_latency", "hash"] = "two_choices"
+    hash_by: Annotated[str, msgspec.Meta(pattern=r"^(ip|path|(header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})\Z")] = (
+        "ip"
+    )
+    sticky: Annotated[str, msgspec.Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{0,64}\Z")] = ""
+    max_in_flight: Count = 0
+    queue: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 128
+    queue_wait: Seconds = 3.0
+    slow_start: Patience = 0.0
+    eject_after: Count = 5
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """How long users' requests may take; what takes longer is answered 504, or cut if its answer has begun.
+
+    Attributes:
+        connect: seconds for an instance to accept a connection.
+        first_byte: seconds until an answer begins, from when the whole request is there.
+        idle: seconds in which nothing of a body comes, either way.
+        tunnel: the same for connections that left HTTP, such as WebSocket.
+        request: seconds for the whole, however it proceeds; 0 for no limit.
+
+    """
+
+    connect: Seconds = 1.5
+    first_byte: Seconds = 60.0
+    idle: Seconds = 60.0
+    tunnel: Seconds = 3600.0
+    request: Patience = 0.0
+
+
 class Spec(msgspec.Struct, frozen=True):
     """A service as its owner describes it in `tucano.toml`."""
 
@@ -80,6 +164,9 @@ class Spec(msgspec.Struct, frozen=True):
     build: Build = Build()
     health: Health = Health()
     replicas: Annotated[int, msgspec.Meta(ge=1, le=MAX_REPLICAS)] = 1
+    route: Route = Route()
+    balance: Balance = Balance()
+    timeouts: Timeouts = Timeouts()
 
 
 State = Literal[

@@ -174,9 +174,11 @@ class Traces(Operation, frozen=True, forbid_unknown_fields=True):
 
 
 class Traffic(Operation, frozen=True, forbid_unknown_fields=True):
-    """Requests by service, as the balancers count them."""
+    """Requests by service, as the balancers count them; of one service, by instance, too."""
 
     ROLES = READERS
+
+    service: str = ""
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

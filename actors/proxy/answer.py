@@ -1,7 +1,9 @@
 """Heads of answers: parsed as strictly as those of requests."""
 
+from collections.abc import Set
 from typing import Final, NamedTuple
 
+from . import request_id
 from .head import CHUNKED, UNTIL_CLOSE, body_length, split_fields, tokens
 from .log import escaped
 from .memo import Memo
@@ -25,12 +27,16 @@ class Answer(NamedTuple):
         length: Bytes of the body, `CHUNKED` or `UNTIL_CLOSE`; what a HEAD request would make of it is not in here.
         keep_alive: The instance will take another request on this connection.
         head: The head to send on, without its end.
+        upgrade: The protocols that it names, in lower case: those that follow a 101.
+        request_id: Its `X-Request-Id`, which is not in `head`; empty if it has none.
     """
 
     status: int
     length: int
     keep_alive: bool
     head: bytes
+    upgrade: Set[bytes]
+    request_id: bytes
 
 
 class Answers:
@@ -54,8 +60,13 @@ class Answers:
             return parse_answer(head, self._line, http10=True)
         answer = self._memo.get(head)
         if answer is None:
-            answer = parse_answer(head, self._line, http10=False)
-            self._memo.put(head, answer)
+            head, said = request_id.cut(head)  # many echo it
+            answer = self._memo.get(head) if said else None
+            if answer is None:
+                answer = parse_answer(head, self._line, http10=False)
+                self._memo.put(head, answer)
+            if said:
+                return answer._replace(request_id=said)
         return answer
 
 
@@ -70,7 +81,7 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
     read: dict[bytes, list[bytes]] = {}
     kept: list[tuple[bytes, bytes]] = []
     for key, name, value in split_fields(block):
-        if key in _DROPPED:
+        if key in _DROPPED or key == request_id.FIELD:
             read.setdefault(key, []).append(value)
         else:
             kept.append((key, b"%b: %b\r\n" % (name, value)))
@@ -79,8 +90,9 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
     connection = tokens(read.get(b"connection"))
     lines = [b"HTTP/1.1 ", status_line[9:], b"\r\n"]
     lines += [kept_line for key, kept_line in kept if key not in connection]
-    if status == 101:
-        lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(read.get(b"upgrade", ())))
+    upgrade = read.get(b"upgrade")
+    if upgrade and status in (101, 426):  # elsewhere it is an offer of one hop
+        lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(upgrade))
     if status < 200 or status == 204:
         length = 0  # never a body, so no word about its length either
     elif length == CHUNKED and not http10:
@@ -93,4 +105,6 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
         length=UNTIL_CLOSE if length is None else length,
         keep_alive=b"close" not in connection and (not old or b"keep-alive" in connection),
         head=b"".join(lines),
+        upgrade=tokens(upgrade),
+        request_id=b", ".join(read.get(request_id.FIELD, ())),
     )

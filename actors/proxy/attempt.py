@@ -2,67 +2,121 @@
 
 from typing import TYPE_CHECKING, Final
 
-from . import own
+from . import affinity, fields, own
 from .back import Backend, Upstream
 from .head import Request
+from .own import Own
 
 if TYPE_CHECKING:
-    from .own import Own
-    from .shared import Shared
+    from .directory import Directory
+    from .front import Client
     from .table import Route
 
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 _LOSSES: Final = 3  # instances that one request may lose: the fourth is safe from a request that kills
 
 
+class Bond:
+    """What is read of a request, and kept, only where its service balances by it.
+
+    Attributes:
+        key: What is hashed.
+        to: The instance that a sticky cookie names.
+        cookie: A header line for the answer.
+        sent_at: When the request was sent on.
+    """
+
+    __slots__ = ("cookie", "key", "sent_at", "to")
+
+    def __init__(self, key: bytes | None, to: Backend | None) -> None:
+        self.key = key
+        self.to = to
+        self.cookie = b""
+        self.sent_at = 0.0
+
+
 class Attempt:
     """A request on its way to an instance. What is sent and answered is the business of `Exchange`, built on it.
 
     Args:
-        shared: The data path.
+        client: The connection it came on.
         request: The request's head.
+
+    Attributes:
+        began: When its head was there.
+        hold_until: When it is given up, if it waits.
     """
 
     __slots__ = (
-        "_backend", "_began", "_fields", "_line", "_losses", "_method", "_onward", "_over", "_route", "_shared",
-        "_tried", "_upstream", "hold_until",
+        "_backend", "_bond", "_excuse", "_fields", "_id", "_line", "_losses", "_method", "_onward", "_over", "_retries",
+        "_route", "_shared", "_tried", "_upstream", "began", "client", "hold_until",
     )  # fmt: skip
 
-    def __init__(self, shared: "Shared", request: Request) -> None:
-        self._shared = shared
-        self._method, self._line, self._onward, self._fields = request
-        self._began = shared.clock()
+    def __init__(self, client: "Client", request: Request) -> None:
+        self.client = client
+        self._shared = shared = client.shared
+        self._method, self._line, self._onward, self._fields, name = request
+        self._id = name or next(shared.ids)
+        self.began = shared.clock()
         self._route: Route | None = None
         self._backend: Backend | None = None
         self._upstream: Upstream | None = None
         self._tried: tuple[Backend, ...] = ()  # refused or failed, in this round
         self._losses = 0  # connections that were lost before an answer
+        self._retries = 0  # attempts beyond the first
         self._over = False
+        self._bond: Bond | None = None
+        self._excuse: Own | None = None  # what to say if it is given up
         self.hold_until = 0.0
 
     def start(self) -> None:
         """Find an instance and send the request there; answer for it if there is none."""
-        route = self._shared.table.routes.get(self._fields.service)
+        table = self._shared.table
+        directory = table.inside if self.client.inside else table.users
+        route = directory.known.get(self._fields.host) or self._look_up(directory)
         if route is None:
             self._refuse(own.unknown(self._fields.service))
             return
         self._route = route
         route.requests += 1
         route.in_flight += 1
+        if route.special:
+            self._prepare(route)
         self._attempt(route)
+
+    def _look_up(self, directory: "Directory[Route]") -> "Route | None":
+        return directory.find(self._fields.host, affinity.path_of(self._onward), self._fields.lines)
+
+    def _prepare(self, route: "Route") -> None:
+        """Read what decides about the instance; cut the path."""
+        lines, balance = self._fields.lines, route.balance
+        key = to = None
+        if balance.policy == "hash":
+            key = affinity.hash_key(balance.hash_by, lines, affinity.path_of(self._onward), self.client.peer)
+        if balance.sticky:
+            to = route.bound(fields.cookie(lines, balance.sticky.encode()))
+        self._bond = Bond(key, to)
+        if route.prefix:
+            self._onward = affinity.stripped(self._onward, route.prefix)
 
     def _send(self, upstream: Upstream) -> None:
         """Send the request on this connection."""
         raise NotImplementedError
 
-    def _refuse(self, answer: "Own", backend: Backend | None = None) -> None:
+    def _refuse(self, answer: Own, backend: Backend | None = None) -> None:
         """Answer in the place of an instance; `backend` is the one that failed."""
         raise NotImplementedError
 
     def _attempt(self, route: "Route") -> None:
-        backend = route.rota.pick(self._shared.clock() if self._tried else self._began, self._tried)
+        again = self._tried or self._losses or self.hold_until
+        now = self._shared.clock() if again else self.began
+        bond = self._bond
+        backend = self._choose(route, bond, now) if bond is not None else route.rota.pick(now, self._tried)
         if backend is None:
-            self._hold(route)
+            self._wait(route)
+            return
+        if again and not self.hold_until and not route.budget.spend(now, route.requests):
+            self._refuse(own.spent(route.name), self._tried[-1] if self._tried else None)
             return
         backend.open += 1
         self._backend = backend
@@ -74,16 +128,27 @@ class Attempt:
             self._shared.dials.add(dial)
             dial.add_done_callback(self._shared.dials.discard)
 
+    def _choose(self, route: "Route", bond: Bond, now: float) -> Backend | None:
+        """Whom the cookie names, if that serves; None, too, if it is full: the user waits there."""
+        to, rota = bond.to, route.rota
+        if to is None or to in self._tried or not rota.keeps(to):
+            return rota.pick(now, self._tried, bond.key)
+        return None if rota.full(to) else to
+
     async def _dial(self, route: "Route", backend: Backend) -> None:
-        timeouts = self._shared.timeouts
         try:
-            upstream = await backend.connect(timeouts.connect)
-        except OSError:
+            upstream = await backend.connect(route.timeouts.connect)
+        except OSError as error:
             # Nothing was sent: any request may go to another instance.
-            route.rota.avoid(backend, self._shared.clock() + timeouts.avoid)
+            now = self._shared.clock()
+            route.rota.avoid(backend, now + self._shared.timeouts.avoid, now)
+            route.failed(backend, now)
+            if isinstance(error, TimeoutError):
+                limit = route.timeouts.connect
+                self._excuse = own.late(route.name, "accept a connection", "timeouts.connect", limit)
             if not self._over:
                 self._release()
-                route.retries += 1
+                self._retry(backend)
                 self._tried += (backend,)
                 self._attempt(route)
             return
@@ -104,6 +169,18 @@ class Attempt:
             self._backend = None
         return upstream
 
+    def _failed(self, backend: Backend) -> None:
+        if self._route is not None:
+            self._route.failed(backend, self._shared.clock())
+
+    def _name(self) -> str:
+        return self._route.name if self._route is not None else self._fields.service
+
+    def _retry(self, backend: Backend) -> None:
+        """Count another attempt, after this instance has failed."""
+        self._retries += 1
+        backend.tally.retries += 1
+
     def _may_repeat(self) -> bool:
         return self._method in _IDEMPOTENT and self._losses < _LOSSES
 
@@ -113,12 +190,27 @@ class Attempt:
         if route is None:
             return
         self._losses += 1
-        route.retries += 1
-        if not upstream.reused:  # an idle connection may end at any time: no word against the instance
+        self._retry(backend)
+        if not upstream.reused:
             self._tried += (backend,)
         self._attempt(route)
 
-    # --- being held --------------------------------------------------------------------------------------------------
+    # --- waiting -----------------------------------------------------------------------------------------------------
+
+    def _wait(self, route: "Route") -> None:
+        """Nobody takes the request: for now, or nobody is there."""
+        if route.line is None or not route.rota.crowded(self._tried):
+            self._hold(route)
+            return
+        self._tried = ()
+        now = self._shared.clock()
+        if not self.hold_until:
+            self.hold_until = now + route.balance.queue_wait
+        self._excuse = own.full(route.name)
+        if now >= self.hold_until:
+            self.give_up()
+        elif not route.line.add(self):
+            self._refuse(own.full(route.name))
 
     def _hold(self, route: "Route") -> None:
         now = self._shared.clock()
@@ -133,6 +225,13 @@ class Attempt:
         elif not route.waiting.add(self):
             self._refuse(own.crowded(route.name))
 
+    def _discard(self) -> None:
+        """Wait no longer."""
+        if self._route is not None:
+            self._route.waiting.discard(self)
+            if self._route.line is not None:
+                self._route.line.discard(self)
+
     def again(self) -> None:
         """Look for an instance again."""
         route = self._route
@@ -143,4 +242,4 @@ class Attempt:
 
     def give_up(self) -> None:
         """Nothing took the request in time."""
-        self._refuse(own.in_vain(self._fields.service))
+        self._refuse(self._excuse or own.in_vain(self._name()))

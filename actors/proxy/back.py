@@ -5,10 +5,12 @@ import select
 from typing import Final, Protocol, cast
 
 from . import framing
+from .affinity import token
 from .answer import Answer, Answers
 from .log import escaped
-from .pick import Candidate
-from .rules import MAX_HEAD, Refused
+from .policies import Candidate
+from .rules import BARE_LF, MAX_HEAD, Refused
+from .tally import Tally
 
 SHORT: Final = 8 * 1024  # bytes of a piece that is cheaper to copy behind its head than to send as a second buffer
 _POOL: Final = 256  # idle connections kept per instance
@@ -58,6 +60,7 @@ class Upstream(asyncio.Protocol):
         asker: Whoever waits for the answer; None while idle.
         keep_alive: The instance takes another request after this answer.
         reused: It has carried an exchange before this one.
+        paused: It is not read, since the client is slow.
     """
 
     __slots__ = (
@@ -65,10 +68,10 @@ class Upstream(asyncio.Protocol):
         "_body",
         "_ended",
         "_head",
-        "_paused",
         "_tunnel",
         "asker",
         "keep_alive",
+        "paused",
         "reused",
         "transport",
     )
@@ -79,7 +82,7 @@ class Upstream(asyncio.Protocol):
         self._backend = backend
         self._body: framing.Body | None = None  # of the answer that is coming
         self._head = b""  # the beginning of an answer's head
-        self._paused = False
+        self.paused = False
         self._tunnel = False
         self._ended = False  # the instance sends no more
         self.asker: Asker | None = None
@@ -120,6 +123,8 @@ class Upstream(asyncio.Protocol):
             if end < 4:
                 if len(data) > MAX_HEAD:
                     raise Refused("the head of the answer is too long")
+                if BARE_LF.search(data):  # its end would never come
+                    raise Refused("a line of the answer ends with LF alone")
                 self._head = data
                 asker.touch()
                 return
@@ -193,14 +198,14 @@ class Upstream(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more of the answer for now: the client is slow."""
-        if not self._paused and not self.transport.is_closing():
-            self._paused = True
+        if not self.paused and not self.transport.is_closing():
+            self.paused = True
             self.transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
-        if self._paused and not self.transport.is_closing():
-            self._paused = False
+        if self.paused and not self.transport.is_closing():
+            self.paused = False
             self.transport.resume_reading()
 
     def quiet(self) -> bool:
@@ -219,14 +224,16 @@ class Backend(Candidate):
         port: Where it listens.
     """
 
-    __slots__ = ("_address", "_idle", "_ready", "answers", "connections", "instance", "name")
+    __slots__ = ("_address", "_idle", "_ready", "answers", "connections", "instance", "name", "tally", "token")
 
     def __init__(self, instance: str, host: str, port: int) -> None:
-        super().__init__()
+        super().__init__(instance)
         self.instance = instance
         self.name = escaped(instance.encode())
+        self.token = token(instance)
         self.answers = Answers(instance)
         self.connections: set[Upstream] = set()
+        self.tally = Tally()
         self._address = (host, port)
         self._idle: list[Upstream] = []
         self._ready = True

@@ -1,24 +1,22 @@
-"""One request and its answer: relaying both ways, what to do when either side fails, accounting."""
+"""One request and its answer: relaying both ways, and what to do when the instance fails."""
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from . import framing, own
 from .answer import CLOSES, STAYS, STAYS_10, Answer
-from .attempt import Attempt
-from .back import SHORT, Backend, Upstream
+from .back import SHORT, Upstream
+from .ending import Ending
 from .head import CHUNKED, UNTIL_CLOSE, Request
-from .own import Own
+from .reading import SLOW_INSTANCE
 
 if TYPE_CHECKING:
     from .front import Client
 
 _REPEATABLE: Final = 64 * 1024  # bytes of a request's body that are held so that it can be sent again
-SLOW_INSTANCE: Final = 1  # why a client is held back
-_LEFT: Final = 499  # in the log: the client left before its answer was complete
+_ANSWER: Final = b"%bX-Request-Id: %b\r\n%b%b"  # the head, the id, the head's end, what came of the body
 
 
-class Exchange(Attempt):
+class Exchange(Ending):
     """One request and its answer.
 
     Args:
@@ -26,23 +24,13 @@ class Exchange(Attempt):
         request: Its head.
     """
 
-    __slots__ = (
-        "_half_closed", "_held", "_keep", "_sent", "_status", "_touched",
-        "bodiless", "body", "client", "http10", "tunnel",
-    )  # fmt: skip
+    __slots__ = ("_half_closed", "_held", "_keep")
 
     def __init__(self, client: "Client", request: Request) -> None:
-        super().__init__(client.shared, request)
-        self.client = client
-        self.http10 = self._fields.http10
-        self.bodiless = self._method == b"HEAD"
+        super().__init__(client, request)
         length = self._fields.length
-        self.body = framing.body(length) if length else None  # what is still to come of the request's
-        self.tunnel = False
+        self.body = framing.body(length) if length else None
         self._held: bytes | None = b""  # what came of the request's body; None: it cannot be sent again
-        self._touched = False  # an answer has begun to come
-        self._status = 0  # of the head that was sent to the client
-        self._sent = 0  # bytes of the answer's body
         self._keep = False
         self._half_closed = False  # one side of the tunnel sends no more
 
@@ -55,6 +43,7 @@ class Exchange(Attempt):
             Refused: The framing of the body breaks a rule.
         """
         if self.tunnel:
+            self._fed += len(data)
             if self._upstream is not None:
                 self._upstream.transport.write(data)
             return b""
@@ -62,6 +51,7 @@ class Exchange(Attempt):
         if body is None:
             return data
         piece, rest = body.feed(data)
+        self._fed += len(piece)
         if body.done:
             self.body = None
         if self._held is not None:
@@ -78,7 +68,11 @@ class Exchange(Attempt):
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
         upstream.asker = self
-        head = b"%b\r\n%b%b" % (self._onward, self._fields.lines, self.client.forwarded)
+        bond = self._bond
+        if bond is not None and self._route is not None:
+            bond.sent_at = self._shared.clock()
+            bond.cookie = self._route.binding(self._backend, bond.to)
+        head = b"%b\r\n%b%b%b\r\n\r\n" % (self._onward, self._fields.lines, self.client.forwarded, self._id)
         held = self._held
         if held:
             head += held
@@ -101,13 +95,15 @@ class Exchange(Attempt):
 
     def switched(self, answer: Answer, data: bytes) -> None:
         """Become a tunnel, if that was asked for."""
-        if not self._fields.upgrade:
-            self.broken("it leaves HTTP unasked")
+        if not answer.upgrade or not answer.upgrade <= self._fields.upgrade:
+            self.broken("it leaves HTTP for what nobody asked for")
             return
         self._status = answer.status
         self._held = None
         self.tunnel = True
-        self.client.transport.write(answer.head + STAYS + data)
+        cookie = self._bond.cookie if self._bond is not None else b""
+        name = answer.request_id or self._id
+        self.client.transport.write(_ANSWER % (answer.head, name, cookie + STAYS, data))
         self._sent = len(data)
         self.client.tunnelled()
 
@@ -118,6 +114,9 @@ class Exchange(Attempt):
         self._held = None
         self._status = answer.status
         self._sent = len(piece)
+        route, bond = self._route, self._bond
+        if route is not None and (answer.status >= 502 or route.timed or route.rota.ejection.troubled):
+            route.judge(self._backend, answer.status, bond.sent_at if bond is not None else 0.0)
         self._keep = (
             self._fields.keep_alive
             and self.body is None
@@ -126,10 +125,13 @@ class Exchange(Attempt):
             and not (http10 and length == CHUNKED)
         )
         end = (STAYS_10 if http10 else STAYS) if self._keep else CLOSES
+        if bond is not None:
+            end = bond.cookie + end
+        name = answer.request_id or self._id
         if self._sent < SHORT:
-            client.transport.write(answer.head + end + piece)
+            client.transport.write(_ANSWER % (answer.head, name, end, piece))
         else:
-            client.transport.writelines((answer.head + end, piece))
+            client.transport.writelines((_ANSWER % (answer.head, name, end, b""), piece))
         if done:
             self.ended()
 
@@ -146,7 +148,7 @@ class Exchange(Attempt):
             if upstream.keep_alive and self.body is None:
                 backend.give(upstream)
             else:
-                upstream.transport.close()
+                self._part(upstream)
         self._finish(backend, keep=self._keep)
 
     def broken(self, why: str) -> None:
@@ -158,7 +160,9 @@ class Exchange(Attempt):
         if self._status:
             self._cut(backend)
         else:
-            self._refuse(own.nonsense(self._fields.service, why), backend)
+            if backend is not None:
+                self._failed(backend)
+            self._refuse(own.nonsense(self._name(), why), backend)
 
     def lost(self) -> None:
         """The instance's connection is gone before its answer was complete: try another instance if that is safe."""
@@ -168,10 +172,16 @@ class Exchange(Attempt):
             self._finish(backend, keep=False)
         elif self._status:
             self._cut(backend)
-        elif self._touched or self._held is None or not self._may_repeat() or backend is None or upstream is None:
-            self._refuse(own.closed_early(self._fields.service), backend)
+        elif backend is None or upstream is None:
+            self._refuse(own.closed_early(self._name()), backend)
         else:
-            self._repeat(backend, upstream)
+            if self._touched or not upstream.reused:  # an idle connection may end at any time, which says nothing
+                self._failed(backend)
+            if self._touched or self._held is None or not self._may_repeat():
+                self._refuse(own.closed_early(self._name()), backend)
+            else:
+                self._watch = None
+                self._repeat(backend, upstream)
 
     # --- both ways ---------------------------------------------------------------------------------------------------
 
@@ -192,7 +202,7 @@ class Exchange(Attempt):
 
     def instance_eof(self) -> None:
         """The instance sends no more into the tunnel."""
-        if self._half_closed:
+        if self._half_closed or self.client.secure:  # TLS ends both ways at once
             self._end_tunnel()
         else:
             self._half_closed = True
@@ -212,58 +222,3 @@ class Exchange(Attempt):
         if upstream is not None:
             upstream.transport.close()
         self._finish(backend, keep=False)
-
-    # --- the end -----------------------------------------------------------------------------------------------------
-
-    def abandon(self, status: int = _LEFT) -> None:
-        """The client left, or broke a rule in the middle (`status`): there is nobody to answer."""
-        if self._over:
-            return
-        if self._route is not None:
-            self._route.waiting.discard(self)
-        backend = self._backend
-        upstream = self._release()
-        if upstream is not None:
-            upstream.transport.close()
-        self._status = self._status or status
-        self._account(backend)
-
-    @property
-    def begun(self) -> bool:
-        """A part of the answer has been sent to the client."""
-        return self._status > 0
-
-    def _cut(self, backend: Backend | None) -> None:
-        """End an answer that cannot be completed, so that the client sees that it is not complete."""
-        self._account(backend)
-        self.client.cut()
-
-    def _refuse(self, answer: Own, backend: Backend | None = None) -> None:
-        keep = self._fields.keep_alive and self.body is None and not self.client.closing
-        end = (STAYS_10 if self.http10 else STAYS) if keep else CLOSES
-        self.client.transport.write(answer.render(as_json=self._fields.json, bare=self.bodiless, end=end))
-        self._status = answer.status
-        if self._route is not None and answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._route.errors += 1
-        self._finish(backend, keep=keep)
-
-    def _finish(self, backend: Backend | None, *, keep: bool) -> None:
-        self._account(backend)
-        self.client.finished(keep=keep, unread=self.body is not None)
-
-    def _account(self, backend: Backend | None) -> None:
-        self._over = True
-        route = self._route
-        if route is not None:
-            route.in_flight -= 1
-            route.classes[self._status // 100] += 1
-        shared = self._shared
-        shared.log.line(
-            self.client.peer,
-            self._line,
-            self._status,
-            self._sent,
-            self._fields.agent,
-            backend.name if backend is not None else b"-",
-            shared.clock() - self._began,
-        )

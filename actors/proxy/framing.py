@@ -8,16 +8,39 @@ import re
 from enum import Enum, auto
 from typing import Final, Protocol
 
-from .head import CHUNKED, UNTIL_CLOSE
-from .rules import FIELD, Refused
+from .head import CHUNKED, UNTIL_CLOSE, ours_to_say
+from .rules import FIELD, TCHAR, Refused
 
 _MAX_SIZE_LINE: Final = 256  # bytes: a size of 15 digits and extensions nobody uses
 _MAX_TRAILERS: Final = 8 * 1024  # bytes of all trailer lines
+_MAX_EXTENSIONS: Final = 16 * 1024  # bytes of all extensions of one body, as in Go (CVE-2023-39326)
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e]*+)?")
+_QUOTED = rb"\"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*+\""
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;%b++(?:=(?:%b++|%b))?+)*+" % (TCHAR, TCHAR, _QUOTED))
+
+
+def _runs() -> re.Pattern[bytes]:
+    """As many whole chunks of 1 to 255 bytes, without extensions, as follow each other."""
+    digits = [b"[%c%c]" % (digit, digit ^ 32) if digit > 57 else b"%c" % digit for digit in b"0123456789abcdef"]
+    high = b"|".join(
+        b"%b(?:%b)" % (
+            digits[first],
+            b"|".join(
+                [b"\r\n.{%d}" % first]
+                + [b"%b\r\n.{%d}" % (digits[second], first * 16 + second) for second in range(16)]
+            ),
+        )
+        for first in range(1, 16)
+    )  # fmt: skip
+    return re.compile(rb"(?s:0{0,13}+(?:%b)\r\n)*+" % high)
+
+
+_RUN: Final = _runs()  # a client may send a hundred thousand chunks of a byte: one by one they would hold up all others
 _BARE = re.compile(rb"(?<!\r)\n|\r(?!\n).")
-# What a trailer must not say: it would change what the head has decided.
-_FORBIDDEN: Final = frozenset(b"content-length transfer-encoding host connection trailer te upgrade".split())
+# What a trailer must not say, beside what is ours: it would change what the head has decided (RFC 9110, 6.5.1).
+_FORBIDDEN: Final = frozenset(
+    b"trailer authorization cookie set-cookie range content-encoding content-type content-range max-forwards".split()
+)
 
 
 class Body(Protocol):
@@ -85,12 +108,13 @@ class Chunked:
         strip: Give out the payload alone, for a reader who does not understand chunks.
     """
 
-    __slots__ = ("_at", "_kept", "_left", "_strip", "_trailers")
+    __slots__ = ("_at", "_extensions", "_kept", "_left", "_strip", "_trailers")
 
     def __init__(self, *, strip: bool = False) -> None:
         self._at = _At.SIZE
         self._strip = strip
         self._left = 0  # bytes of the present chunk still to come
+        self._extensions = 0  # bytes of extensions so far
         self._trailers = 0  # bytes of trailers so far
         self._kept = b""  # the beginning of a line whose end has not come
 
@@ -125,6 +149,9 @@ class Chunked:
                 here += 2
                 self._at = _At.SIZE
             else:
+                if self._at is _At.SIZE and not self._strip:
+                    run = _RUN.match(data, here)
+                    here = run.end() if run else here
                 after = self._line(data, here)
                 if after < 0:
                     break
@@ -151,11 +178,15 @@ class Chunked:
             if match is None:
                 raise Refused("a chunk size that is not a number")
             self._left = int(match[1], 16)
+            self._extensions += len(line) - len(match[1])
+            if self._extensions > _MAX_EXTENSIONS:
+                raise Refused("more extensions of chunks than anybody needs")
             self._at = _At.DATA if self._left else _At.TRAILERS
         elif not line:
             self._at = _At.DONE
         else:
-            if FIELD.fullmatch(line) is None or line.partition(b":")[0].lower() in _FORBIDDEN:
+            name = line.partition(b":")[0].lower()
+            if FIELD.fullmatch(line) is None or name in _FORBIDDEN or ours_to_say(name):
                 raise Refused("a trailer line that is not allowed")
             self._trailers += len(line) + 2
         return end + 2

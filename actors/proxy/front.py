@@ -9,41 +9,52 @@ from typing import Final, cast
 
 from . import own
 from .answer import CLOSES
-from .exchange import SLOW_INSTANCE, Exchange
-from .rules import Refused, check_partial
+from .exchange import Exchange
+from .head import Request
+from .log import escaped
+from .reading import LONG, MANY_REQUESTS, SLOW_INSTANCE, Reading
+from .rules import EMPTY_LINES, Refused, check_partial
 from .shared import Shared
 
 _PIPELINE: Final = 64 * 1024  # bytes of further requests that are read while one is open
 _DISCARD: Final = 1024 * 1024  # bytes that are read and dropped so that a client may read our last words
-MANY_REQUESTS: Final = 2  # why a client is held back, beside `SLOW_INSTANCE`
-_NO_AGENT: Final = b'"-" "-"'
+_TLS: Final = b"\x16\x03"  # what TLS begins with
+NO_AGENT: Final = b'"-" "-"'
 
 
-class Client(asyncio.Protocol):
+class Client(Reading):
     """A client's connection.
 
     Attributes:
         closing: The request that is open, or the first one, is the last.
         deadline: When `expire` is due; `inf` while there is nothing to wait for.
-        forwarded: The last header lines of each request that is sent on, with the empty line.
+        forwarded: What the head of each request that is sent on ends with, but for its id: the rest of its Forwarded
+            line, further lines, and the name of the last one.
+        inside: It came to the front for this machine's own programs.
+
+    Args:
+        shared: The data path.
+        secure: The connection is TLS.
+        inside: See above.
     """
 
     __slots__ = (
-        "_backlog", "_buffer", "_choked", "_discarded", "_ended", "_held_back", "_lingering", "_served", "_shut",
-        "closing", "deadline", "exchange", "forwarded", "peer", "shared", "transport",
+        "_backlog", "_buffer", "_choked", "_discarded", "_ended", "_lingering", "_seen", "_served", "_shut",
+        "closing", "deadline", "exchange", "forwarded", "inside", "peer", "secure", "shared",
     )  # fmt: skip
 
-    transport: asyncio.Transport
-
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, *, secure: bool = False, inside: bool = False) -> None:
+        super().__init__()
         self.shared = shared
+        self.secure = secure
+        self.inside = inside
         self.exchange: Exchange | None = None
-        self.closing = shared.stopping
+        self.closing = False
         self._buffer = b""  # what came and was not read yet: the beginning of a head, or further requests
+        self._seen = 0  # bytes of it that were looked through and are a good beginning
         self._backlog = 0  # bytes the client had still to read when we looked last
         self._choked = False  # the client reads slower than we write
         self._ended = False  # the client sends no more
-        self._held_back = 0  # the reasons why we do not read
         self._served = False  # it has carried a request
         self._shut = False  # nothing more is read
         self._lingering = False  # all is said; what still comes is dropped
@@ -53,8 +64,12 @@ class Client(asyncio.Protocol):
         """A client connected."""
         self.transport = cast(asyncio.Transport, transport)
         self.peer = transport.get_extra_info("peername")[0].encode("ascii")
-        self.forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n\r\n" % self.peer
+        proto = b"https" if self.secure else b"http"
+        lines = b"for=%b;proto=%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Request-Id: "
+        node = b'"[%b]"' % self.peer if b":" in self.peer else self.peer
+        self.forwarded = lines % (node, proto, self.peer, proto)
         shared = self.shared
+        self.closing = shared.stopping  # now, and not before a handshake that took its time
         shared.clients.add(self)
         self.deadline = shared.clock() + shared.timeouts.head
 
@@ -65,8 +80,7 @@ class Client(asyncio.Protocol):
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.abandon()
-        if not shared.clients:
-            shared.empty.set()
+        shared.look_if_empty()
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
@@ -91,24 +105,29 @@ class Client(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """Start the requests whose heads are complete; keep what is left."""
+        seen, self._seen = self._seen, 0
         while data and not self._choked and not self._shut:
-            end = data.find(b"\r\n\r\n")
+            if data.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request are ignored
+                data, seen = EMPTY_LINES.sub(b"", data, 1), 0
+                continue
+            end = data.find(b"\r\n\r\n", seen - 3 if seen > 3 else 0)
             try:
                 if end < 0:
-                    check_partial(data)
+                    check_partial(data, seen)
                     if not self._buffer:
                         self.deadline = self.shared.clock() + self.shared.timeouts.head
+                    self._seen = len(data)
                     break
-                exchange = Exchange(self, self.shared.heads.parse(data, end))
+                exchange = self.begin(self.shared.heads.parse(data, end))
             except Refused as refused:
                 self._refuse(refused, data)
                 return
             self.exchange = exchange
             self._buffer = b""
+            seen = 0
             self.deadline = inf
             data = data[end + 4 :]
             if exchange.body is not None:
-                self.deadline = self.shared.clock() + self.shared.timeouts.stall
                 try:
                     data = exchange.feed(data)
                 except Refused as refused:
@@ -116,18 +135,33 @@ class Client(asyncio.Protocol):
                     return
             exchange.start()
             if self.exchange is not None:
+                self._await_body(exchange)
                 break
         self._buffer = data
         if data:
             self._bound()
 
+    def begin(self, request: Request) -> Exchange:
+        """What is to be done with a request."""
+        return Exchange(self, request)
+
     def _body(self, exchange: Exchange, data: bytes) -> None:
+        if len(data) > LONG:
+            self.give_way(self.shared.loop)
         try:
             self._buffer = exchange.feed(data)
         except Refused as refused:
             self._break_off(exchange, refused)
             return
-        self.deadline = inf if exchange.body is None else self.shared.clock() + self.shared.timeouts.stall
+        self._await_body(exchange)
+
+    def _await_body(self, exchange: Exchange) -> None:
+        self.deadline = inf if exchange.body is None else self.shared.clock() + exchange.idle
+
+    @property
+    def slowed_by_instance(self) -> bool:
+        """It is not read, because the instance takes its body slower than it comes."""
+        return bool(self._held_back & SLOW_INSTANCE)
 
     def _break_off(self, exchange: Exchange, refused: Refused) -> None:
         """End a request whose body breaks a rule: the instance must not take what came for the whole."""
@@ -143,10 +177,10 @@ class Client(asyncio.Protocol):
         """The client sends no more. True keeps our own direction open."""
         again, self._ended = self._ended, True  # it is told again when reading is resumed
         exchange = self.exchange
-        if exchange is None:
-            return not self._shut and b"\r\n\r\n" in self._buffer  # further requests that are due to be read
-        if exchange.body is not None:
-            return False  # the request will never be complete
+        if exchange is None:  # open for further requests that are due to be read
+            return not self.secure and not self._shut and b"\r\n\r\n" in self._buffer
+        if exchange.body is not None or self.secure:
+            return False  # the request will never be complete; and TLS ends both ways at once
         if exchange.tunnel and not again:
             exchange.client_eof()
         return True  # it has asked, and may still read the answer
@@ -158,16 +192,17 @@ class Client(asyncio.Protocol):
 
         Args:
             keep: The connection may carry another one.
-            unread: The client is still sending the request's body.
+            unread: The client may still be sending: the rest of the request, or another one.
         """
         self.exchange = None
         self._served = True
-        if not keep or self.closing or (self._ended and not self._buffer):
+        patience = self.shared.patience
+        if not keep or (self.closing and not patience) or (self._ended and not self._buffer):
             self._close(linger=unread or bool(self._buffer))
             return
         self.let_go(SLOW_INSTANCE)
         if not self._choked:
-            self.deadline = self.shared.clock() + self.shared.timeouts.idle
+            self.deadline = self.shared.clock() + (patience if self.closing else self.shared.timeouts.idle)
         if self._buffer:
             self.shared.loop.call_soon(self._next)
 
@@ -203,37 +238,45 @@ class Client(asyncio.Protocol):
 
     def _refuse(self, refused: Refused, data: bytes) -> None:
         """Answer what is not a request, and close: nobody knows where the next request begins."""
-        answer = own.refused(refused.why, refused.status).render(as_json=False, bare=False, end=CLOSES)
+        name = next(self.shared.ids)
+        answer = own.refused(refused.why, refused.status).render(request_id=name, as_json=False, bare=False, end=CLOSES)
         self.transport.write(answer)
         if data:
-            line = data[:256].partition(b"\r\n")[0]
-            self.shared.log.line(self.peer, line, refused.status, len(answer), _NO_AGENT, b"-", 0.0)
+            line = escaped(data[:256].partition(b"\r\n")[0]) if data[:2] != _TLS else b"(TLS, at the port without it)"
+            self.shared.log.line(
+                self.peer, line, refused.status, len(answer), NO_AGENT, 0.0, request_id=name, secure=self.secure
+            )
         self._close(linger=True)
 
     def _close(self, *, linger: bool) -> None:
         """Say no more. To close while the client sends would reset the connection under the answer it is to read."""
+        timeouts, now = self.shared.timeouts, self.shared.clock()
         self._shut = True
         self._buffer = b""
-        if linger and not self._ended and not self.transport.is_closing():
+        self._backlog = self.transport.get_write_buffer_size()
+        if linger and not self._ended and not self.secure and not self.transport.is_closing():
             self._lingering = True
-            self.deadline = self.shared.clock() + self.shared.timeouts.linger
+            self.deadline = now + timeouts.linger
             self.transport.write_eof()
             self.let_go(SLOW_INSTANCE)
             self._bound()
         else:
-            self.transport.close()
+            self.deadline = now + timeouts.stall
+            self.transport.close()  # under TLS this lingers, too: it waits for the client's own goodbye
 
     def drain(self) -> None:
         """Take no further request: close when the open one has its answer, or now.
 
-        A connection that has not asked anything yet may ask once, soon: its request may be on its way.
+        A connection that has not asked anything yet may ask once, soon: its request may be on its way. While there is
+        patience (somebody else takes the new connections), that holds for connections that are kept, too.
         """
         self.closing = True
         if self.exchange is None and not self._shut:
-            if self._served:
+            patience = self.shared.patience
+            if self._served and not patience:
                 self._close(linger=False)
             else:
-                self.deadline = min(self.deadline, self.shared.clock() + self.shared.timeouts.first)
+                self.deadline = min(self.deadline, self.shared.clock() + (patience or self.shared.timeouts.first))
 
     # --- flow and time -----------------------------------------------------------------------------------------------
 
@@ -241,34 +284,29 @@ class Client(asyncio.Protocol):
         """The client reads slower than we write."""
         self._choked = True
         self._backlog = self.transport.get_write_buffer_size()
-        self.deadline = self.shared.clock() + self.shared.timeouts.stall
-        if self.exchange is not None:
-            self.exchange.choke(full=True)
+        exchange = self.exchange
+        self.deadline = self.shared.clock() + (exchange.idle if exchange else self.shared.timeouts.stall)
+        if exchange is not None:
+            exchange.choke(full=True)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._choked = False
         shared = self.shared
         if self.exchange is not None:
-            self.deadline = inf if self.exchange.body is None else shared.clock() + shared.timeouts.stall
+            self._await_body(self.exchange)
             self.exchange.choke(full=False)
-        else:
+        elif not self._shut:
             self.deadline = shared.clock() + shared.timeouts.idle
             if self._buffer:
                 shared.loop.call_soon(self._next)
 
-    def hold_back(self, reason: int) -> None:
-        """Read no more while this reason lasts: `SLOW_INSTANCE` or `MANY_REQUESTS`."""
-        if not self._held_back and not self.transport.is_closing():
-            self.transport.pause_reading()
-        self._held_back |= reason
-
     def let_go(self, reason: int) -> None:
-        """Read on, as far as this reason goes."""
-        if self._held_back & reason:
-            self._held_back &= ~reason
-            if not self._held_back and not self.transport.is_closing():
-                self.transport.resume_reading()
+        """See `Reading.let_go`."""
+        held_back = self._held_back
+        super().let_go(reason)
+        if held_back and not self._held_back and self.exchange is not None and self.exchange.body is not None:
+            self._await_body(self.exchange)  # its time begins now: it could send nothing before
 
     def _bound(self) -> None:
         """Bound what waits in the buffer."""
@@ -279,22 +317,23 @@ class Client(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """The deadline has passed: the client is too slow, or has gone silently."""
-        timeouts = self.shared.timeouts
         exchange = self.exchange
-        if self._choked and not self._lingering:
+        timeouts = self.shared.timeouts
+        stall = exchange.idle if exchange is not None else timeouts.stall
+        if self._choked or self._shut:
             before, self._backlog = self._backlog, self.transport.get_write_buffer_size()
             if self._backlog < before:
-                self.deadline = now + timeouts.stall
-            else:
+                self.deadline = now + (timeouts.linger if self._lingering else stall)
+            elif self._backlog:
                 self.cut()
+            else:
+                self.transport.abort()
         elif exchange is not None:
-            if self._held_back & SLOW_INSTANCE:
-                self.deadline = now + timeouts.stall  # it is the instance that is slow
+            if self.slowed_by_instance:
+                self.deadline = now + stall  # it is the instance that is slow
             else:
                 self._break_off(exchange, Refused("the body did not come in time", HTTPStatus.REQUEST_TIMEOUT))
         elif self._buffer:
             self._refuse(Refused("the head did not come in time", HTTPStatus.REQUEST_TIMEOUT), self._buffer)
-        elif self._lingering:
-            self.transport.abort()
         else:
-            self.transport.close()
+            self._close(linger=False)

@@ -9,6 +9,7 @@ from collections.abc import Set
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from . import request_id
 from .log import escaped
 from .memo import Memo
 from .rules import BLOCK, HOST, LENGTH, MAX_FIELDS, MAX_HEAD, MAX_LINE, REQUEST_LINE, Refused, breach
@@ -16,17 +17,21 @@ from .rules import BLOCK, HOST, LENGTH, MAX_FIELDS, MAX_HEAD, MAX_LINE, REQUEST_
 CHUNKED: Final = -1  # in place of a length: the body comes in chunks
 UNTIL_CLOSE: Final = -2  # in place of a length: the body ends with the connection
 
+_NOT_OFFERED: Final = frozenset((b"CONNECT", b"PRI"))  # PRI would begin HTTP/2 (RFC 9113, 11.6)
 _NO_TOKENS: Final[Set[bytes]] = frozenset()
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?]*)(.*)")
 
 # Of one hop, or ours to say: never sent on as they came. `Proxy` would become HTTP_PROXY in a CGI environment.
 _DROPPED: Final = frozenset(
     b"connection keep-alive te upgrade transfer-encoding content-length host proxy http2-settings expect "
-    b"forwarded x-forwarded-for x-forwarded-proto x-forwarded-host".split()
+    b"forwarded x-real-ip x-request-id".split()
 )
+_DROPPED_KINDS: Final = (b"proxy-", b"x-forwarded-")
+# In a CGI environment these read as a hyphen: `X_Forwarded_For` must not get past us.
+_AS_HYPHEN: Final = bytes.maketrans(b"!#$%&'*+._`|~", b"-" * 13)
 # What is read here.
 _READ: Final = frozenset(
-    b"host content-length transfer-encoding connection te upgrade expect accept referer user-agent".split()
+    b"host content-length transfer-encoding connection te upgrade expect accept referer user-agent x-request-id".split()
 )
 
 
@@ -39,10 +44,12 @@ class Fields(NamedTuple):
         length: Bytes of the body, or `CHUNKED`.
         keep_alive: The client can send another request on this connection.
         http10: The client speaks HTTP/1.0: it understands neither chunks nor interim answers.
-        upgrade: The client asks to leave HTTP, and the request may ask for that.
+        upgrade: The protocols, in lower case, for which the client asks to leave HTTP, if the request may ask for that.
         json: The client would rather read our own errors as JSON.
-        lines: The header lines to send on, each with its CRLF.
+        lines: The header lines to send on, each with its CRLF, and the beginning of a Forwarded line (RFC 7239), which
+            `Client.forwarded` goes on with: the host differs by request, who asks by connection.
         agent: `"referer" "user-agent"` for the log, escaped.
+        request_id: What its `X-Request-Id` says; empty if that cannot be used, None without one.
     """
 
     service: str
@@ -50,19 +57,25 @@ class Fields(NamedTuple):
     length: int
     keep_alive: bool
     http10: bool
-    upgrade: bool
+    upgrade: Set[bytes]
     json: bool
     lines: bytes
     agent: bytes
+    request_id: bytes | None
 
 
 class Request(NamedTuple):
-    """A request head: its method, its first line as it came and as it is sent on, and what its fields decide."""
+    """A request head: its method, its first line as it came and as it is sent on, and what its fields decide.
+
+    Attributes:
+        id: The id that the client gave it; empty for none.
+    """
 
     method: bytes
     line: bytes
     onward: bytes
     fields: Fields
+    id: bytes
 
 
 class Heads:
@@ -98,18 +111,25 @@ class Heads:
         memo = self._memo10 if http10 else self._memo
         block = data[line_end + 2 : end + 2]
         fields = memo.get(block)
+        name = b""
         if fields is None:
-            fields = parse_fields(block, http10=http10)
-            memo.put(block, fields)
+            if len(block) <= memo.longest:
+                block, name = request_id.cut(block)
+                fields = memo.get(block) if name else None
+            if fields is None:
+                fields = parse_fields(block, http10=http10)
+                memo.put(block, fields)
+            if fields.request_id is not None:
+                name = b"" if name else fields.request_id  # two of them say nothing
         onward = line
         if target[:1] != b"/":
             target = _origin(method, target, fields)
             onward = b"%b %b HTTP/1.1" % (method, target)
         elif http10:
             onward = line[:-1] + b"1"
-        if method == b"CONNECT":
-            raise Refused("CONNECT is not offered here", HTTPStatus.NOT_IMPLEMENTED)
-        return Request(method, line, onward, fields)
+        if method in _NOT_OFFERED:
+            raise Refused("CONNECT and PRI are not offered here", HTTPStatus.NOT_IMPLEMENTED)
+        return Request(method, line, onward, fields, name)
 
 
 def _origin(method: bytes, target: bytes, fields: Fields) -> bytes:
@@ -120,9 +140,11 @@ def _origin(method: bytes, target: bytes, fields: Fields) -> bytes:
     if absolute is None:
         raise Refused("a target must be /PATH or http://HOST/PATH")
     authority, path = absolute.groups()
+    if method == b"OPTIONS" and not path:
+        path = b"*"  # RFC 9112, 3.2.4
     if not HOST.fullmatch(authority) or authority.lower() != fields.host.lower():
         raise Refused("the host of the target is not that of the Host line")
-    return path if path[:1] == b"/" else b"/" + path
+    return path if path[:1] in (b"/", b"*") else b"/" + path
 
 
 def split_fields(block: bytes) -> list[tuple[bytes, bytes, bytes]]:
@@ -176,6 +198,12 @@ def body_length(lengths: list[bytes] | None, codings: list[bytes] | None, *, htt
     return int(lengths[0])
 
 
+def ours_to_say(key: bytes) -> bool:
+    """Whether a field (its name in lower case) is of one hop, or ours to say: it is not sent on as it came."""
+    plain = key.translate(_AS_HYPHEN)
+    return plain in _DROPPED or plain.startswith(_DROPPED_KINDS)
+
+
 def parse_fields(block: bytes, *, http10: bool) -> Fields:
     """Decide what the header lines of a request mean.
 
@@ -191,15 +219,15 @@ def parse_fields(block: bytes, *, http10: bool) -> Fields:
     for key, name, value in split_fields(block):
         if key in _READ:
             read.setdefault(key, []).append(value)
-        # An underscore reads as a hyphen in a CGI environment: `X_Forwarded_For` must not get past us.
-        plain = key.replace(b"_", b"-") if b"_" in key else key
-        if plain not in _DROPPED and not plain.startswith(b"proxy-"):
+        if not ours_to_say(key):
             kept.append((key, b"%b: %b\r\n" % (name, value)))
 
     length = body_length(read.get(b"content-length"), read.get(b"transfer-encoding"), http10=http10)
     host = _host(read.get(b"host"), http10=http10)
     options = tokens(read.get(b"connection"))
-    upgrade = b"upgrade" in options and not http10 and not length and _may_upgrade(read.get(b"upgrade"))
+    upgrade = _NO_TOKENS
+    if b"upgrade" in options and not http10 and not length:
+        upgrade = _protocols(read.get(b"upgrade"))
     lines = [line for key, line in kept if key not in options]
     if host:
         lines.insert(0, b"Host: %b\r\nX-Forwarded-Host: %b\r\n" % (host, host))
@@ -213,6 +241,7 @@ def parse_fields(block: bytes, *, http10: bool) -> Fields:
         lines.append(b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(read[b"upgrade"]))
     elif b"trailers" in tokens(read.get(b"te")):
         lines.append(b"Connection: TE\r\nTE: trailers\r\n")
+    lines.append(b'Forwarded: host="%b";' % host if host else b"Forwarded: ")
     return Fields(
         service=host.partition(b":")[0].partition(b".")[0].lower().decode("ascii"),
         host=host,
@@ -223,6 +252,7 @@ def parse_fields(block: bytes, *, http10: bool) -> Fields:
         json=b"accept" in read and b"application/json" in b",".join(read[b"accept"]).lower(),
         lines=b"".join(lines),
         agent=b'"%b" "%b"' % (_logged(read.get(b"referer")), _logged(read.get(b"user-agent"))),
+        request_id=request_id.taken(read.get(request_id.FIELD)),
     )
 
 
@@ -238,10 +268,10 @@ def _host(hosts: list[bytes] | None, *, http10: bool) -> bytes:
     return hosts[0]
 
 
-def _may_upgrade(protocols: list[bytes] | None) -> bool:
-    # h2c is never passed on: inside such a tunnel requests would get past routing and these rules.
-    offered = tokens(protocols)
-    return bool(offered - {b""}) and b"h2c" not in offered
+def _protocols(values: list[bytes] | None) -> Set[bytes]:
+    # Another HTTP (h2c, HTTP/2.0) is never passed on: in such a tunnel requests would get past routing and these rules.
+    offered = tokens(values) - {b""}
+    return _NO_TOKENS if any(one.startswith((b"h2", b"h3", b"http")) for one in offered) else offered
 
 
 def _logged(values: list[bytes] | None) -> bytes:

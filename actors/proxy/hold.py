@@ -1,4 +1,4 @@
-"""Requests that are held: their service has no instance right now, and one is expected."""
+"""Requests that wait: for an instance that is expected (`Waiting`), or for a place when all are full (`Line`)."""
 
 import asyncio
 from collections.abc import Callable
@@ -79,8 +79,45 @@ class Waiting:
             del self._held[held]
             held.give_up()
         if self._worthwhile():
-            for held in list(self._held)[:_SCOUTS]:
-                self._held.pop(held, None)
-                held.again()
+            self._try()
         if self._held and self._timer is None:
             self._timer = self._loop.call_later(_EVERY, self._look)
+
+    def _try(self) -> None:
+        for held in list(self._held)[:_SCOUTS]:
+            self._held.pop(held, None)
+            held.again()
+
+
+class Line(Waiting):
+    """The requests of one service that wait for a place, first come, first served: `flow` is called for each place."""
+
+    __slots__ = ("_flowing",)
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float],
+        worthwhile: Callable[[], bool],
+        places: int,
+    ) -> None:
+        super().__init__(loop, clock, worthwhile, places)
+        self._flowing = False
+
+    def flow(self) -> None:
+        """Let the first ones go, as many as there is room for. One that has to wait on goes to the end."""
+        if self._flowing:
+            return  # one that goes has an end at once, and calls us: the loop below sees the place
+        self._flowing = True
+        try:
+            for held in list(self._held):
+                if not self._worthwhile():
+                    break
+                if held in self._held:
+                    del self._held[held]
+                    held.again()
+        finally:
+            self._flowing = False
+
+    def _try(self) -> None:
+        self.flow()

@@ -1,14 +1,22 @@
-"""The access log: a line a request, written in batches off the data path."""
+"""The access log: how a request becomes a line. Who writes the lines is `log_file`."""
 
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from time import gmtime, strftime
-from typing import Final
+from typing import Final, Literal
 
-_BATCH: Final = 64 * 1024  # bytes: then it is written without waiting for the timer
+from .log_file import LogFile
+
+_BATCH: Final = 64 * 1024  # bytes: then they are handed over without waiting for the timer
 _UNSAFE = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+
+Format = Literal["combined", "json"]
+
+_COMBINED: Final = b'%b - - [%b] "%b" %d %d %b %b %.1f %b %b\n'
+_JSON: Final = (
+    b'{"time":"%b","client":"%b",%b,"status":%d,"bytes":%d,"duration":%.6f,'
+    b'"service":%b,"instance":%b,"request_id":%b,%b,"retries":%d,"tls":%b}\n'
+)
 
 
 def escaped(value: bytes) -> bytes:
@@ -17,80 +25,96 @@ def escaped(value: bytes) -> bytes:
 
 
 class AccessLog:
-    """Appends lines to a file: the Combined format, then the instance and the milliseconds.
+    """Makes a line of each request, and hands them over in batches.
 
-    A line that cannot be written (the disk is full) is counted in `lost` and does not stop the requests.
+    `combined` is the Combined Log Format of Apache and nginx, followed by the instance, the milliseconds, the service
+    and the request's id. `json` is an object a line. In both what is not known is said so, by `-` or null.
 
     Args:
-        path: The file; it is made if absent. None: nothing is logged.
+        file: Who writes them; None: nothing is logged.
         wall: The time of day, in seconds since 1970.
-
-    Raises:
-        OSError: The file cannot be opened.
+        form: How a line looks.
     """
 
-    def __init__(self, path: Path | None, wall: Callable[[], float]) -> None:
-        self._path = path
+    def __init__(self, file: LogFile | None, wall: Callable[[], float], form: Format = "combined") -> None:
+        self._file = file
         self._wall = wall
+        self._json = form == "json"
         self._lines: list[bytes] = []
         self._bytes = 0
         self._stamp = b""
-        self._fd = -1
-        self.lost = 0
         self._tick()
-        self.reopen()
 
-    def line(self, peer: bytes, request: bytes, status: int, size: int, agent: bytes, instance: bytes,
-             seconds: float) -> None:  # fmt: skip
+    def line(self, peer: bytes, request: bytes, status: int, size: int, agent: bytes, seconds: float,
+             service: bytes = b"-", instance: bytes = b"-", request_id: bytes = b"-", retries: int = 0,
+             secure: bool = False) -> None:  # fmt: skip
         """Add a line.
 
         Args:
             peer: The client's address.
-            request: The request line. It is escaped here; the other values must be safe already.
+            request: The request line. Like all values it must be safe already: see `escaped`.
             status: The status of the answer.
             size: Bytes of the answer's body that were sent.
             agent: The quoted referer and user agent.
-            instance: Who answered.
             seconds: From the request's head to the answer's end.
+            service: Whom it was for.
+            instance: Who answered.
+            request_id: Its id.
+            retries: Attempts beyond the first.
+            secure: It came with TLS.
         """
-        if self._fd < 0:
+        if self._file is None:
             return
-        if _UNSAFE.search(request):
-            request = escaped(request)
-        line = b'%b - - [%b] "%b" %d %d %b %b %.1f\n' % (
-            peer, self._stamp, request, status, size, agent, instance, seconds * 1000)  # fmt: skip
+        if self._json:
+            line = _JSON % (
+                self._stamp, peer, _asked(request), status, size, seconds, _or_null(service), _or_null(instance),
+                _or_null(request_id), _agent(agent), retries, b"true" if secure else b"false",
+            )  # fmt: skip
+        else:
+            line = _COMBINED % (
+                peer, self._stamp, request, status, size, agent, instance, seconds * 1000, service, request_id,
+            )  # fmt: skip
         self._lines.append(line)
         self._bytes += len(line)
         if self._bytes >= _BATCH:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has gathered. Called five times a second; also moves the clock of the lines on."""
+        """Hand over what has gathered. Called five times a second; also moves the clock of the lines on."""
         self._tick()
-        if not self._lines:
+        if self._file is None or not self._lines:
             return
-        lines, self._lines, self._bytes = self._lines, [], 0
-        left = memoryview(b"".join(lines))
-        try:
-            while left:
-                left = left[os.write(self._fd, left) :]
-        except OSError:
-            self.lost += len(lines)  # at most: a part of them may have been written
-
-    def reopen(self) -> None:
-        """Open the path anew, after the file was moved away."""
-        if self._path is None:
-            return
-        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        self.close()
-        self._fd = fd
+        batch = b"".join(self._lines)
+        self._lines.clear()
+        self._bytes = 0
+        self._file.write(batch.replace(b"\\x", b"\\u00") if self._json else batch)  # a backslash itself is \x5c
 
     def close(self) -> None:
-        """Write what has gathered and close the file."""
-        if self._fd >= 0:
-            self.flush()
-            os.close(self._fd)
-            self._fd = -1
+        """Have everything written, if that can be done."""
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _tick(self) -> None:
-        self._stamp = strftime("%d/%b/%Y:%H:%M:%S +0000", gmtime(self._wall())).encode()
+        now = self._wall()
+        form = "%Y-%m-%dT%H:%M:%S" if self._json else "%d/%b/%Y:%H:%M:%S +0000"
+        self._stamp = strftime(form, gmtime(now)).encode()
+        if self._json:
+            self._stamp += b".%03dZ" % (now % 1 * 1000)
+
+
+def _or_null(value: bytes) -> bytes:
+    return b"null" if value == b"-" else b'"%b"' % value
+
+
+def _asked(line: bytes) -> bytes:
+    parts = line.split(b" ")
+    if len(parts) == 3:
+        return b'"method":"%b","target":"%b","protocol":"%b"' % tuple(parts)
+    return b'"method":null,"target":"%b","protocol":null' % line  # not a request
+
+
+def _agent(pair: bytes) -> bytes:
+    referer, _, agent = pair.partition(b'" "')  # a quote within is escaped
+    return b'"referer":%b,"user_agent":%b' % (_or_null(referer[1:]), _or_null(agent[:-1]))

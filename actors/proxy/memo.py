@@ -14,13 +14,16 @@ class Memo(Generic[V]):
     Args:
         size: The most entries of one generation.
         longest: Keys of more bytes are not remembered.
+
+    Attributes:
+        longest: See above.
     """
 
-    __slots__ = ("_longest", "_old", "_once", "_size", "_young")
+    __slots__ = ("_old", "_once", "_size", "_young", "longest")
 
     def __init__(self, size: int, longest: int = 2048) -> None:
         self._size = size
-        self._longest = longest
+        self.longest = longest
         self._young: dict[bytes, V] = {}
         self._old: dict[bytes, V] = {}
         self._once: set[int] = set()  # hashes of keys that came once: one that collides is remembered a turn early
@@ -36,7 +39,7 @@ class Memo(Generic[V]):
 
     def put(self, key: bytes, value: V) -> None:
         """Remember `value` under `key` if this is the second time, and the key not too long."""
-        if len(key) > self._longest:
+        if len(key) > self.longest:
             return
         number = hash(key)
         if number in self._once:

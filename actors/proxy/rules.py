@@ -18,9 +18,10 @@ FIELD: Final = re.compile(rb"%b++:%b*+" % (TCHAR, VALUE))
 REQUEST_LINE: Final = re.compile(rb"(%b++) ([\x21\x22\x24-\x7e]++) HTTP/([0-9])\.([0-9])" % TCHAR)
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: %b*+)?" % VALUE)
 LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+EMPTY_LINES: Final = re.compile(rb"(?:\r\n)*+")
 HOST: Final = re.compile(rb"(?:[A-Za-z0-9_.\-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5})?")
 
-_BARE_LF = re.compile(rb"(?<!\r)\n")
+BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n|\Z)")  # at the very end its LF may still come
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -41,7 +42,7 @@ class Refused(Exception):
 
 def breach(block: bytes) -> str:
     """Say which rule a block of header lines breaks. It is read only after `BLOCK` did not match."""
-    if _BARE_LF.search(block):
+    if BARE_LF.search(block):
         return "a line ends with LF alone"
     if _BARE_CR.search(block):
         return "a CR stands without its LF"
@@ -58,8 +59,12 @@ def breach(block: bytes) -> str:
     return "a header name that is not a token"
 
 
-def check_partial(data: bytes) -> None:
+def check_partial(data: bytes, seen: int = 0) -> None:
     """Refuse the beginning of a request head early, when nothing that may follow can make it right.
+
+    Args:
+        data: What came.
+        seen: How many bytes of it passed before: a head that comes byte by byte is not looked through for each.
 
     Raises:
         Refused: It is too long (414, 431) or already broken (400).
@@ -69,9 +74,10 @@ def check_partial(data: bytes) -> None:
         raise Refused(f"the request line is longer than {MAX_LINE} bytes", HTTPStatus.REQUEST_URI_TOO_LONG)
     if line_end >= 0 and len(data) - line_end > MAX_HEAD:
         raise Refused(f"the header is longer than {MAX_HEAD} bytes", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-    if _BARE_LF.search(data):
+    seen = max(0, seen - 1)  # the last one may have been a CR
+    if BARE_LF.search(data, seen):
         raise Refused("a line ends with LF alone")
-    if _BARE_CR.search(data):
+    if _BARE_CR.search(data, seen):
         raise Refused("a CR stands without its LF")
-    if _CONTROL.search(data) or data[:1].isspace():
+    if _CONTROL.search(data, seen) or (data[:1].isspace() and data != b"\r"):
         raise Refused("this is not an HTTP request")

@@ -1,6 +1,7 @@
-"""The data path as a whole: one thread, one loop, one listener."""
+"""The data path as a whole: one thread, one loop, and its listeners."""
 
 import asyncio
+import functools
 import random
 import socket
 import threading
@@ -9,13 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import uvloop
 
+from .certificates import Certificates
 from .front import Client
+from .handshake import SecureFront
 from .head import Heads
-from .log import AccessLog
+from .log import AccessLog, Format
+from .log_file import LogFile
+from .redirect import RedirectingClient
 from .shared import Shared, Timeouts
 from .table import Service, ServiceStats, Table
 
@@ -23,13 +28,30 @@ _FLUSH: Final = 0.2  # seconds between two writes of the access log
 _BACKLOG: Final = 4096  # connections that wait to be accepted; the kernel caps it
 
 
+class Secure(NamedTuple):
+    """The front with TLS.
+
+    Attributes:
+        listener: As the proxy's.
+        certificates: What we prove ourselves with.
+        redirect: Send who comes without TLS here, if the host has a certificate.
+    """
+
+    listener: socket.socket
+    certificates: Certificates
+    redirect: bool = False
+
+
 class Proxy:
     """An HTTP/1 balancer in a thread of its own.
 
     Args:
         listener: A bound, listening stream socket. It is the proxy's from now on: `stop` closes it (another holder of
-            the same socket, a parent or a duplicate, goes on to listen).
+            the same socket, a parent or a duplicate, goes on to listen). So are those of the other fronts.
+        secure: The front with TLS, if there is to be one.
+        inside: The listener of the front for this machine's own programs, if there is to be one.
         access_log: The file to append a line a request to; None: no log.
+        log_format: How a line looks.
         chance: Where lots are drawn from. The proxy's alone.
         hold: Seconds to hold a request while no instance takes it and one is expected.
         timeouts: All other times to wait; its `hold` is replaced by the one above.
@@ -41,7 +63,10 @@ class Proxy:
         self,
         listener: socket.socket,
         *,
+        secure: Secure | None = None,
+        inside: socket.socket | None = None,
         access_log: Path | None = None,
+        log_format: Format = "combined",
         chance: random.Random,
         hold: float = 3.0,
         timeouts: Timeouts | None = None,
@@ -49,7 +74,10 @@ class Proxy:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._listener = listener
+        self._secure = secure
+        self._inside = inside
         self._access_log = access_log
+        self._log_format = log_format
         self._chance = chance
         self._timeouts = (timeouts or Timeouts())._replace(hold=hold)
         self._clock = clock
@@ -57,6 +85,7 @@ class Proxy:
         self._thread: threading.Thread | None = None
         self._serving: Future[Shared] = Future()
         self._stopping: asyncio.Future[float] | None = None
+        self._fronts: list[asyncio.Server | SecureFront] = []
         self._services: Mapping[str, Service] = {}
         self._pending = 0  # tables that were applied and are not in effect yet
         self._lock = threading.Lock()  # of the two above: held for a moment, never while waiting
@@ -101,20 +130,39 @@ class Proxy:
             counts[backend.instance] += backend.open + leaving
         return {instance: count for instance, count in counts.items() if count}
 
-    def stats(self) -> dict[str, ServiceStats]:
-        """What happened to the requests of each service since it came into the table. From any thread."""
+    def stats(self, detail: str = "") -> dict[str, ServiceStats]:
+        """What happened to the requests of each service since it came into the table. From any thread.
+
+        Args:
+            detail: Of which service to tell each instance's, too.
+        """
         if not self._serving.done():
             return {}
         routes = self._serving.result().table.routes
-        return {name: route.stats() for name, route in routes.items()}
+        return {name: route.stats(detail=name == detail) for name, route in routes.items()}
 
-    def stop(self, grace: float) -> None:
-        """Accept no more, let open requests end within `grace` seconds, close everything, end the thread."""
+    def leave(self, patience: float) -> None:
+        """Accept no more, and have each connection's next answer be its last. Does not wait; `stop` is still to come.
+
+        Args:
+            patience: Seconds that a connection without an open request has for another one.
+        """
+        if self._thread is not None:
+            self._call(self._leave, patience)
+
+    def stop(self, grace: float, *, patient: bool = False) -> None:
+        """Accept no more, let open requests end within `grace` seconds, close everything, end the thread.
+
+        Args:
+            grace: As said.
+            patient: Leave connections without an open request what `leave` gave them.
+        """
         thread, self._thread = self._thread, None
         if thread is None:
-            self._listener.close()
+            for listener in self._listeners():
+                listener.close()
             return
-        self._call(self._stop, grace)
+        self._call(self._stop, grace, patient)
         thread.join()
 
     # --- in the thread -----------------------------------------------------------------------------------------------
@@ -135,9 +183,19 @@ class Proxy:
                 raise
             # The loop has been closed: the proxy was stopped, there is nothing left to change.
 
-    def _stop(self, grace: float) -> None:
+    def _stop(self, grace: float, patient: bool) -> None:
         if self._stopping is not None and not self._stopping.done():
+            if not patient:
+                self._leave(0.0)
             self._stopping.set_result(grace)
+
+    def _leave(self, patience: float) -> None:
+        for front in self._fronts:
+            front.close()
+        shared = self._serving.result()
+        shared.stopping, shared.patience = True, patience
+        for client in list(shared.clients):
+            client.drain()
 
     def _take(self) -> None:
         with self._lock:
@@ -149,33 +207,57 @@ class Proxy:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         self._stopping = loop.create_future()
+        file = None
         try:
-            log = AccessLog(self._access_log, self._wall)
+            if self._access_log is not None:
+                file = LogFile(self._access_log)
+            log = AccessLog(file, self._wall, self._log_format)
             table = Table(loop, self._chance, self._clock)
             shared = Shared(loop, table, Heads(), log, self._clock, self._timeouts)
-            server = await loop.create_server(lambda: Client(shared), sock=self._listener, backlog=_BACKLOG)
+            self._fronts = await self._open(shared)
         except OSError as error:
+            if file is not None:
+                file.close()
             self._serving.set_exception(error)
             return
         chores = [loop.create_task(self._flush(shared)), loop.create_task(self._sweep(shared))]
         self._serving.set_result(shared)
         self._take()
         grace = await self._stopping
-        server.close()
         await self._drain(shared, grace)
         for chore in chores:
             chore.cancel()
         await asyncio.gather(*chores, *shared.dials, return_exceptions=True)
         log.close()
 
+    def _listeners(self) -> list[socket.socket]:
+        others = (self._secure.listener if self._secure else None, self._inside)
+        return [self._listener, *(one for one in others if one is not None)]
+
+    async def _open(self, shared: Shared) -> list[asyncio.Server | SecureFront]:
+        """Begin to take connections."""
+        loop, secure = shared.loop, self._secure
+        make: Callable[[], Client] = functools.partial(Client, shared)
+        if secure is not None and secure.redirect:
+            ports = self._listener.getsockname()[1], secure.listener.getsockname()[1]
+            make = functools.partial(RedirectingClient, shared, secure.certificates, *ports)
+        fronts: list[asyncio.Server | SecureFront] = [
+            await loop.create_server(make, sock=self._listener, backlog=_BACKLOG)
+        ]
+        if self._inside is not None:
+            inside = functools.partial(Client, shared, inside=True)
+            fronts.append(await loop.create_server(inside, sock=self._inside, backlog=_BACKLOG))
+        if secure is not None:
+            fronts.append(SecureFront(shared, secure.listener, secure.certificates))
+        return fronts
+
     async def _drain(self, shared: Shared, grace: float) -> None:
-        shared.stopping = True
-        for client in list(shared.clients):
-            client.drain()
         try:
             async with asyncio.timeout(grace):
                 await self._emptied(shared)
         except TimeoutError:
+            for handshake in list(shared.handshakes):
+                handshake.cancel()
             for client in list(shared.clients):
                 client.cut()
             await self._emptied(shared)
@@ -187,7 +269,7 @@ class Proxy:
             await asyncio.sleep(0)
 
     async def _emptied(self, shared: Shared) -> None:
-        while shared.clients:
+        while shared.clients or shared.handshakes:
             shared.empty.clear()
             await shared.empty.wait()
 
@@ -198,9 +280,16 @@ class Proxy:
 
     async def _sweep(self, shared: Shared) -> None:
         timeouts = shared.timeouts
-        every = max(0.05, min(timeouts.head, timeouts.idle, timeouts.stall, timeouts.linger, timeouts.first) / 4)
+        least = min(timeouts.head, timeouts.idle, timeouts.stall, timeouts.linger, timeouts.first)
         while True:
+            every = max(0.05, min(least, shared.table.patience) / 4)
             await asyncio.sleep(every)
             now = shared.clock()
-            for client in [client for client in shared.clients if client.deadline <= now]:
-                client.expire(now)
+            for client in list(shared.clients):
+                if client.deadline <= now:
+                    client.expire(now)
+                exchange = client.exchange
+                if exchange is not None and exchange.began + every <= now:
+                    exchange.expire(now)
+            for route in shared.table.routes.values():
+                route.budget.note(now, route.requests)

@@ -1,10 +1,11 @@
 """What all connections of one data path share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import request_id
 from .head import Heads
 from .log import AccessLog
 from .table import Table
@@ -14,27 +15,27 @@ if TYPE_CHECKING:
 
 
 class Timeouts(NamedTuple):
-    """How long to wait for people and programs, in seconds.
+    """How long to wait for people and programs, in seconds, whatever their service.
 
     Attributes:
         hold: For an instance, while none takes the request.
-        connect: For an instance to accept a connection; long enough for one lost packet.
         head: For a request's head, from its first byte (or from the connection) to its last.
         idle: For the next request on a kept connection.
-        stall: For a client in the middle of a body, its own or ours, that moves nothing.
+        stall: For a client that does not read our own words. All else is for its service to say.
         linger: For a client to read our last words while we discard what it still sends.
         first: For the first request of a connection, once the proxy is being stopped.
+        handshake: For a TLS handshake, from the connection to its end.
         avoid: Before an instance that refused is tried again, if there is another.
     """
 
     hold: float = 3.0
-    connect: float = 1.5
     head: float = 10.0
     idle: float = 60.0
     stall: float = 60.0
     linger: float = 2.0
     first: float = 0.5
     avoid: float = 1.0
+    handshake: float = 10.0
 
 
 @dataclass(slots=True)
@@ -47,7 +48,15 @@ class Shared:
     log: AccessLog
     clock: Callable[[], float]
     timeouts: Timeouts
+    ids: Iterator[bytes] = field(default_factory=request_id.make)
     stopping: bool = False  # every connection's next request is its last
+    patience: float = 0.0  # seconds that a kept connection then has for it
     clients: "set[Client]" = field(default_factory=set)
     dials: set[asyncio.Task[None]] = field(default_factory=set)
+    handshakes: set[asyncio.Task[None]] = field(default_factory=set)
     empty: asyncio.Event = field(default_factory=asyncio.Event)  # the last client has left
+
+    def look_if_empty(self) -> None:
+        """Somebody has left: tell who waits until nobody is left."""
+        if not self.clients and not self.handshakes:
+            self.empty.set()

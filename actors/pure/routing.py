@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.proxy import Service as Route
 from tucano.actors.proxy import Target
+
+_LOOPBACK = "127.0.0.1"
+_IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}")
 
 
 def routes(
@@ -33,5 +37,21 @@ def routes(
         proven = service.rollout == "done" or service.previous is not None or any(i.served for i in mine)
         coming = any(i.state in ("pending", "building", "starting") for i in mine)
         if service.rollout != "removing" or targets:
-            table[service.name] = Route(service.name, tuple(targets), expected=proven and coming)
+            # what is said of a revision that is not up yet is not true of what serves
+            spec = (service.previous or service.target).spec
+            table[service.name] = Route(
+                service.name, tuple(targets), proven and coming, spec.route, spec.balance, spec.timeouts
+            )
     return table
+
+
+def reachable(instances: Iterable[Instance], address: str) -> list[Instance]:
+    """Those that a balancer whose bridge is at `address` can reach.
+
+    An instance that listens at loopback is on the controller's machine: at a balancer elsewhere, that same address may
+    be something else.
+    """
+    host = address.removeprefix("tcp://").rpartition(":")[0]
+    if host == _LOOPBACK or not _IPV4.fullmatch(host):
+        return list(instances)
+    return [instance for instance in instances if instance.host != _LOOPBACK]

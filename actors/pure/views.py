@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tucano.actors.kernel import Refused, TraceInfo
-from tucano.actors.messages import balancer, deployer
+from tucano.actors.messages import deployer
 from tucano.actors.messages import node as node_messages
 from tucano.actors.messages.model import Instance, Service, Worker
 from tucano.actors.messages.worker_mgr import AllMetrics
 from tucano.actors.pure.conversation import Line, assemble
 from tucano.actors.pure.instance import ACTIVE
+from tucano.actors.pure.reach import reached_at
 
 
 def services(known: Mapping[str, Service], instances: Collection[Instance]) -> dict[str, Any]:
@@ -43,6 +43,7 @@ def detail(service: Service, instances: Iterable[Instance]) -> dict[str, Any]:
         "last_revision": service.last_number,
         "previous": service.previous.number if service.previous else None,
         "spec": msgspec.to_builtins(service.target.spec),
+        "reached": reached_at(service.name, service.target.spec.route),
         "artifact": service.target.artifact,
         "created": service.target.created,
         "instances": [
@@ -139,15 +140,6 @@ def _node(name: str, known: Worker | None, answer: node_messages.Actors | None) 
 
 _UNMEASURED = {"p50": None, "p99": None}
 """Of an actor that has handled nothing."""
-
-
-def traffic(answers: Sequence[balancer.Traffic]) -> dict[str, Any]:
-    """What several balancers counted, added up by service."""
-    totals: dict[str, Counter[str]] = {}
-    for service in (service for answer in answers for service in answer.services):
-        counts = {name: count for name, count in msgspec.structs.asdict(service).items() if name != "service"}
-        totals.setdefault(service.service, Counter()).update(counts)
-    return {"services": [{"service": name, **totals[name]} for name in sorted(totals)]}
 
 
 def conversation(trace: str, answers: Sequence[node_messages.Traced]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 from tucano.actors.kernel import Refused
 from tucano.actors.messages.deployer import Deploy, Restart, Scale, Undeploy
 from tucano.actors.messages.model import Revision, Service
+from tucano.actors.pure.reach import refuse_conflicts
 
 Command = Deploy | Scale | Restart | Undeploy
 
@@ -32,10 +33,12 @@ def wanted(services: Mapping[str, Service], command: Command, now: float) -> Wan
         now: seconds since the epoch.
 
     Raises:
-        Refused: there is no such service, or it is being removed, or has nothing that works.
+        Refused: there is no such service, or it is being removed, or has nothing that works, or would be reached where
+            another one is.
 
     """
     if isinstance(command, Deploy):
+        refuse_conflicts(command.spec, services.values())
         return _deploy(services.get(command.spec.name), command, now)
     service = services.get(command.service)
     if service is None:
@@ -64,11 +67,28 @@ def _deploy(service: Service | None, command: Deploy, now: float) -> Wanted:
     number = 1
     if service is not None:
         _refuse_if_leaving(service)
+        if _only_traffic_differs(service, command):
+            target = msgspec.structs.replace(service.target, spec=command.spec)
+            text = f"revision {target.number}: other routes, the same instances"
+            rerouted = msgspec.structs.replace(service, target=target)
+            return Wanted(rerouted, target.number, "service_deployed", text)
         number = service.last_number + 1
     replicas = command.spec.replicas
     revision = Revision(number, command.spec, command.artifact, command.size, now)
     text = f"revision {number}, {replicas} replicas"
     return Wanted(_rolled_out(service, revision, replicas), number, "service_deployed", text)
+
+
+def _only_traffic_differs(service: Service, command: Deploy) -> bool:
+    """Whether only what the balancers do is to change: then no instance has to."""
+    now, wanted = service.target.spec, command.spec
+    same = msgspec.structs.replace(wanted, route=now.route, balance=now.balance, timeouts=now.timeouts)
+    return (
+        service.rollout == "done"
+        and service.replicas == wanted.replicas
+        and service.target.artifact == command.artifact
+        and now == same != wanted
+    )
 
 
 def _rolled_out(service: Service | None, revision: Revision, replicas: int) -> Service:

@@ -127,6 +127,16 @@ def test_the_archive_itself_is_not_packed(tmp_path: Path) -> None:
     assert names(root / "out.tar.gz") == ["a"]
 
 
+def test_a_file_that_is_told_otherwise_is_left_out_unless_there_is_nothing_else(tmp_path: Path) -> None:
+    both, one, other = (
+        pack(grow(tmp_path / name, files), tmp_path / "a.tar.gz", without="told")
+        for name, files in {"both": {"a": "1", "told": "x"}, "one": {"a": "1"}, "other": {"told": "x"}}.items()
+    )
+    assert both == one
+    assert (both.files, other.files) == (1, 1)
+    assert both != other
+
+
 def test_links_within_the_tree_stay_links(tmp_path: Path) -> None:
     files = {
         "d/e/f": "text",

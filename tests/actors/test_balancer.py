@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import random
 import socket
 import threading
@@ -91,7 +92,7 @@ def test_routes_follow_the_record(node: Start, front: socket.socket, backend: in
     assert traffic.services[0].service == "hello"
     assert traffic.services[0].requests >= 1
     here.ref("discovery").ask(Put("instance/a", instance=instance("a", "draining", port=backend)), timeout=5)
-    assert deployer.wait_for(Drained).ids == ("a",)
+    assert deployer.wait_for(Drained) == Drained(("a",), here.ref("balancer").node, os.getpid())
     assert get(front) == 503
     here.ref("discovery").ask(Delete("instance/a"), timeout=5)
     here.ref("discovery").ask(Delete("service/hello"), timeout=5)

@@ -42,6 +42,12 @@ class Cluster:
         self.node = node(record(path), Child("deployer", Deployer), supervisor=self.worker, notifier=self.people)
         self.ref = self.node.ref("deployer")
         self.node.ref("discovery").ask(Put("worker/controller", worker=worker("controller")), timeout=5)
+        self.balancer("balancer")
+
+    def balancer(self, name: str, state: Any = "ready") -> None:
+        """Let the record say that such a balancer is there."""
+        known = worker(name, state, role="balancer", pid=7)
+        self.node.ref("discovery").ask(Put(f"worker/{name}", worker=known), timeout=5)
 
     def ask(self, message: Any) -> Any:
         def answered() -> Any:
@@ -112,14 +118,29 @@ def test_scaling_restarting_and_removing(cluster: Cluster) -> None:
     fresh = eventually(lambda: [i for i in cluster.instances("pending") if i.revision == 2])
     cluster.say(fresh[0], "ready")
     draining = eventually(lambda: cluster.instances("draining"))
-    cluster.ref.tell(Drained((draining[0].id,)))
+    cluster.ref.tell(Drained((draining[0].id,), "balancer", 7))
     assert cluster.worker.wait_for(supervisor.Stop).id == draining[0].id
     cluster.ask(Undeploy("hello"))
     for _ in range(4):
         for one in cluster.instances():
-            cluster.ref.tell(Drained((one.id,)))
+            cluster.ref.tell(Drained((one.id,), "balancer", 7))
             cluster.say(one, "stopped")
     eventually(lambda: cluster.service() is None and not cluster.instances())
+
+
+def test_a_draining_instance_is_stopped_when_every_balancer_that_is_heard_is_done_with_it(cluster: Cluster) -> None:
+    cluster.balancer("balancer-2")
+    cluster.deploy(2)
+    cluster.bring_up(2)
+    cluster.ask(Scale("hello", 1))
+    one = eventually(lambda: cluster.instances("draining"))[0]
+    cluster.ref.tell(Drained((one.id,), "balancer", 7))
+    cluster.ref.tell(Drained((one.id,), "balancer-2", 6))  # the process before: this one has not said so
+    cluster.ask(Scale("hello", 1))  # an answer comes after all that was told before
+    assert not cluster.worker.all(supervisor.Stop)
+    cluster.balancer("balancer-2", "silent")
+    cluster.ref.tell(Drained((one.id,), "balancer", 7))
+    assert cluster.worker.wait_for(supervisor.Stop).id == one.id
 
 
 @pytest.mark.parametrize("message", [Scale("nobody", 2), Restart("nobody"), Undeploy("nobody")])

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.actors.test_proxy_kit import Instance, Stage, Wire, staged, until
+from tucano.actors.messages import model
 
 GET = b"GET / HTTP/1.1\r\nHost: hello\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -145,15 +146,13 @@ def test_a_client_that_goes_on_sending_after_the_end_is_cut(stage: Stage) -> Non
 
 
 def test_a_client_that_does_not_read_is_cut_after_a_while() -> None:
-    from tucano.actors.proxy import Timeouts
-
     def script(instance: Instance, wire: Wire) -> None:
         wire.head()
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE)
         wire.send(b"x" * LARGE)
 
-    with staged(timeouts=Timeouts(stall=0.3)) as stage:
-        (one,) = stage.serve(script)
+    with staged() as stage:
+        (one,) = stage.serve(script, timeouts=model.Timeouts(idle=0.3))
         with stage.wire() as wire:
             wire.send(GET)
             until(lambda: one.errors)  # the instance's connection was closed under it

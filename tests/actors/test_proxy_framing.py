@@ -39,6 +39,15 @@ BAD = {
     "a folded trailer": b"0\r\nA: b\r\n c\r\n\r\n",
     "a trailer with LF": b"0\r\nA: b\nC: d\r\n\r\n",
     "trailers without end": b"0\r\n" + b"A: b\r\n" * 2000,
+    "an extension without a name": b"5;\r\nhello\r\n",
+    "two semicolons": b"5;;a\r\nhello\r\n",
+    "an extension without its value": b"5;a=\r\nhello\r\n",
+    "a quote that does not end": b'5;a="b\r\nhello\r\n',
+    "a space in the extension": b"5;a b\r\nhello\r\n",
+    "a trailer that routes": b"0\r\nHost: other\r\n\r\n",
+    "a trailer that admits": b"0\r\nAuthorization: x\r\n\r\n",
+    "a trailer that says who asks": b"0\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
+    "a trailer that says so to CGI": b"0\r\nX_Forwarded_For: 1.2.3.4\r\n\r\n",
     "LF for the end": b"0\r\n\n\n",
 }
 
@@ -70,6 +79,33 @@ def test_a_chunked_body_that_could_be_read_in_two_ways_is_refused_however_it_is_
             for piece in pieces:
                 given_out += scanner.feed(piece)[0]
         assert bad.startswith(given_out)
+
+
+@pytest.mark.parametrize("strip", [False, True])
+def test_short_chunks_end_where_long_ones_do_however_they_are_cut(strip: bool) -> None:
+    payloads = [
+        bytes([number % 251]) * number for number in (*range(1, 40), *range(240, 260), 1, 1, 15, 16, 0x1A, 0xAF)
+    ]
+    sizes = (b"%x", b"%X", b"0%x", b"000%X", b"%x;a")
+    chunks = [sizes[turn % 5] % len(one) + b"\r\n" + one + b"\r\n" for turn, one in enumerate(payloads)]
+    wire = b"".join(chunks) + b"0\r\n\r\n"
+    expected = b"".join(payloads) if strip else wire
+    for step in (1, 7, 64, 1000, len(wire)):
+        pieces = [wire[here : here + step] for here in range(0, len(wire), step)]
+        assert feed(Chunked(strip=strip), pieces) == (expected, b"")
+    assert feed(Chunked(strip=strip), [wire + NEXT]) == (expected, NEXT)
+
+
+def test_a_short_chunk_that_is_longer_than_its_size_is_refused_in_a_run() -> None:
+    for bad in (b"3\r\nabcd\r\n", b"2\r\nabc\r\n", b"1\r\n\r\n\r\n\r\n", b"1\r\na\n1\r\na\r\n"):
+        with pytest.raises(Refused):
+            Chunked().feed(b"1\r\na\r\n" * 3 + bad + b"0\r\n\r\n")
+
+
+def test_extensions_are_bounded_over_the_whole_body() -> None:
+    Chunked().feed(b"1;a\r\na\r\n" * 8000)
+    with pytest.raises(Refused):
+        Chunked().feed(b"1;a\r\na\r\n" * 9000)
 
 
 def test_a_line_is_not_given_out_before_it_is_complete() -> None:

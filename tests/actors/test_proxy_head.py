@@ -10,6 +10,8 @@ from tucano.actors.proxy.head import CHUNKED, UNTIL_CLOSE, Heads, Request
 from tucano.actors.proxy.memo import Memo
 from tucano.actors.proxy.rules import Refused, check_partial
 
+FORWARDED = b'Forwarded: host="hello";'  # `Client.forwarded` goes on with it
+
 
 def parse(head: bytes) -> Request:
     return Heads().parse(head, head.index(b"\r\n\r\n"))
@@ -79,7 +81,6 @@ SMUGGLING = {
     "an asterisk for GET": b"GET * HTTP/1.1\r\nHost: hello\r\n\r\n",
     "a method that is no token": b"G(T / HTTP/1.1\r\nHost: hello\r\n\r\n",
     "a lower-case http": b"GET / http/1.1\r\nHost: hello\r\n\r\n",
-    "an empty line first": b"\r\n\r\n",
     "another host in the target": b"GET http://other/ HTTP/1.1\r\nHost: hello\r\n\r\n",
     "a user in the target": b"GET http://a@hello/ HTTP/1.1\r\nHost: hello\r\n\r\n",
     "another scheme": b"GET https://hello/ HTTP/1.1\r\nHost: hello\r\n\r\n",
@@ -133,6 +134,15 @@ def test_every_beginning_of_a_good_head_is_waited_for() -> None:
     head = get(b"X: a")
     for cut in range(1, len(head)):
         check_partial(head[:cut])
+    check_partial(b"\r")  # of an empty line, which is ignored
+
+
+def test_a_beginning_is_refused_at_the_byte_that_breaks_it() -> None:
+    for good, bad in ((b"GET / HTTP/1.1", b"\n"), (b"GET / HTTP/1.1\r", b"H"), (b"GET / HTTP/1.1\r\nA: ", b"\0")):
+        for end in range(1, len(good) + 1):
+            check_partial(good[:end], end - 1)
+        with pytest.raises(Refused):
+            check_partial(good + bad, len(good))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +173,10 @@ def test_lines_of_one_hop_are_not_sent_on() -> None:
             b"Upgrade: websocket",
             b"X-Forwarded-For: 1.2.3.4",
             b"X_Forwarded_For: 1.2.3.4",
+            b"X.Forwarded.For: 1.2.3.4",
+            b"X-Forwarded-Port: 443",
+            b"X-Real-IP: 1.2.3.4",
+            b"Transfer_Encoding: chunked",
             b"X-Forwarded-Host: evil",
             b"X-Forwarded-Proto: https",
             b"Forwarded: for=1.2.3.4",
@@ -171,6 +185,7 @@ def test_lines_of_one_hop_are_not_sent_on() -> None:
     ).fields
     assert fields.lines == (
         b"Host: hello\r\nX-Forwarded-Host: hello\r\nX-Theirs: two  words\r\nConnection: TE\r\nTE: trailers\r\n"
+        + FORWARDED
     )
     assert not fields.keep_alive
     assert not fields.upgrade
@@ -178,16 +193,17 @@ def test_lines_of_one_hop_are_not_sent_on() -> None:
 
 def test_connection_cannot_take_away_what_frames_or_routes() -> None:
     fields = parse(get(b"Connection: host, content-length, x-forwarded-host", b"Content-Length: 5")).fields
-    assert fields.lines == b"Host: hello\r\nX-Forwarded-Host: hello\r\nContent-Length: 5\r\n"
+    assert fields.lines == (b"Host: hello\r\nX-Forwarded-Host: hello\r\nContent-Length: 5\r\n" + FORWARDED)
 
 
 def test_an_upgrade_is_asked_for_only_when_it_may_be() -> None:
     asked = (b"Connection: Upgrade", b"Upgrade: websocket")
     assert parse(get(*asked)).fields.upgrade
-    assert parse(get(*asked)).fields.lines.endswith(b"Connection: upgrade\r\nUpgrade: websocket\r\n")
+    assert parse(get(*asked)).fields.lines.endswith(b"Upgrade: websocket\r\n" + FORWARDED)
     assert not parse(get(*asked, version=b"1.0")).fields.upgrade
     assert not parse(get(*asked, b"Content-Length: 5")).fields.upgrade
-    assert not parse(get(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: x")).fields.upgrade
+    for other in (b"h2c", b"websocket, H2C", b"h2c-14", b"HTTP/2.0"):
+        assert not parse(get(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: " + other)).fields.upgrade
 
 
 @pytest.mark.parametrize(
@@ -199,6 +215,8 @@ def test_an_upgrade_is_asked_for_only_when_it_may_be() -> None:
         (b"GET HTTP://HELLO HTTP/1.1", b"GET / HTTP/1.1"),
         (b"GET http://hello?a HTTP/1.1", b"GET /?a HTTP/1.1"),
         (b"OPTIONS * HTTP/1.1", b"OPTIONS * HTTP/1.1"),
+        (b"OPTIONS http://hello HTTP/1.1", b"OPTIONS * HTTP/1.1"),
+        (b"OPTIONS http://hello/ HTTP/1.1", b"OPTIONS / HTTP/1.1"),
         (b"GET //other/a HTTP/1.1", b"GET //other/a HTTP/1.1"),
     ],
 )
@@ -267,7 +285,7 @@ def test_what_h11_refuses_we_refuse_and_what_we_send_on_h11_reads_the_same_way(
     assert event.method == request.method
 
     behind = h11.Connection(h11.SERVER)
-    behind.receive_data(request.onward + b"\r\n" + request.fields.lines + b"\r\n")
+    behind.receive_data(request.onward + b"\r\n" + request.fields.lines + b"for=a\r\n\r\n")
     onward = behind.next_event()
     assert isinstance(onward, h11.Request)
     assert onward.http_version == b"1.1"
@@ -294,6 +312,13 @@ def test_no_bytes_can_make_the_parser_fail_otherwise_than_by_refusing(noise: byt
 
 def answer(*lines: bytes, status: bytes = b"HTTP/1.1 200 OK") -> bytes:
     return b"\r\n".join([status, *lines]) + b"\r\n\r\n"
+
+
+def test_an_answer_names_the_protocols_that_it_wants_instead() -> None:
+    asked = answer(b"Upgrade: websocket", b"Content-Length: 0", status=b"HTTP/1.1 426 Upgrade Required")
+    assert b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" in parse_answer(asked, b"", http10=False).head
+    offered = answer(b"Upgrade: h2c", b"Content-Length: 0")
+    assert b"Upgrade" not in parse_answer(offered, b"", http10=False).head
 
 
 def test_an_answer_says_its_instance_and_keeps_its_lines() -> None:

@@ -241,15 +241,15 @@ class Stage:
         self.instances.append(instance)
         return instance
 
-    def serve(self, script: Script = polite, count: int = 1) -> list[Instance]:
-        """Service `hello`, with instances that follow the script."""
+    def serve(self, script: Script = polite, count: int = 1, **options: Any) -> list[Instance]:
+        """Service `hello`, with instances that follow the script; `options` are fields of `Service`."""
         instances = [self.instance(f"hello-{number}", script) for number in range(count)]
-        self.route(*(one.target() for one in instances))
+        self.route(*(one.target() for one in instances), **options)
         return instances
 
-    def route(self, *targets: Target, expected: bool = False) -> None:
+    def route(self, *targets: Target, expected: bool = False, **options: Any) -> None:
         """Make these the targets of `hello`, the only service."""
-        self.proxy.apply({"hello": Service("hello", targets, expected)})
+        self.proxy.apply({"hello": Service("hello", targets, expected, **options)})
 
     def wire(self) -> Wire:
         """A new client connection."""

@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tucano.actors.proxy.pick import Candidate, Rota
+from tucano.actors.proxy.pick import Rota
+from tucano.actors.proxy.policies import Candidate
 
 
 def rota(*members: Candidate) -> Rota[Candidate]:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.actors.test_proxy_head import SMUGGLING
 from tests.actors.test_proxy_kit import Instance, Stage, Wire, answers, staged, until
+from tucano.actors.messages import model
 from tucano.actors.proxy import Proxy, Service, Timeouts
 
 GET = b"GET / HTTP/1.1\r\nHost: hello\r\n\r\n"
@@ -54,7 +55,7 @@ def test_an_unknown_service_is_404_and_says_what_to_do(stage: Stage) -> None:
     assert reply.status == 404
     assert reply.body.endswith(b"}\n")
     said = json.loads(reply.body)
-    assert said["what"] == "no service is called other."
+    assert said["what"] == "no service is called other, or has this host and path."
     assert said["do"]
 
 
@@ -235,6 +236,8 @@ def test_a_client_that_sends_no_more_still_gets_its_answers(stage: Stage) -> Non
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 40_000,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+        b"HTTP/1.1 200 OK\r\nX: a\n",
     ],
 )
 def test_an_instance_that_speaks_nonsense_is_502(stage: Stage, nonsense: bytes) -> None:
@@ -386,6 +389,25 @@ def test_a_tunnel_that_is_cut_ends_for_both(stage: Stage) -> None:
     until(lambda: not stage.proxy.in_flight())
 
 
+@pytest.mark.parametrize("agreed", [b"", b"Upgrade: h2c\r\n", b"Upgrade: echo, other\r\n"])
+def test_an_instance_cannot_choose_a_protocol_that_was_not_offered(stage: Stage, agreed: bytes) -> None:
+    stage.serve(answers(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" + agreed + b"\r\n"))
+    with stage.wire() as wire:
+        assert wire.ask(UPGRADE).status == 502
+        assert wire.ask(UPGRADE).status == 502
+
+
+def test_empty_lines_before_a_request_are_ignored_however_they_are_cut(stage: Stage) -> None:
+    stage.serve()
+    asked = b"\r\n\r\n" + GET + b"\r\n" + GET
+    with stage.wire() as wire:
+        wire.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for cut in range(1, len(asked)):
+            wire.send(asked[:cut])
+            wire.send(asked[cut:])
+            assert [wire.reply().status, wire.reply().status] == [200, 200]
+
+
 def test_an_upgrade_that_is_declined_leaves_http(stage: Stage) -> None:
     (one,) = stage.serve()
     with stage.wire() as wire:
@@ -398,7 +420,7 @@ def test_timeouts_are_answered_or_closed(stage: Stage) -> None:
     del stage
     timeouts = Timeouts(head=0.2, idle=0.2, stall=0.2, linger=0.2)
     with staged(timeouts=timeouts) as quick:
-        (one,) = quick.serve()
+        (one,) = quick.serve(timeouts=model.Timeouts(idle=0.2))
         with quick.wire() as silent, quick.wire() as head, quick.wire() as body, quick.wire() as idle:
             head.send(b"GET / HT")
             body.send(b"POST / HTTP/1.1\r\nHost: hello\r\nContent-Length: 5\r\n\r\nab")

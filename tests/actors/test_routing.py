@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.actors.builders import instance, revision, service, worker
-from tucano.actors.messages.model import Instance, Service
+from tucano.actors.messages.model import Instance, Route, Service
 from tucano.actors.proxy import Target
-from tucano.actors.pure.routing import routes
+from tucano.actors.pure.routing import reachable, routes
 
 WORKERS = {"worker-1": worker(), "worker-2": worker("worker-2", "silent")}
 
@@ -43,3 +44,17 @@ def test_a_removed_service_is_unknown_once_nothing_of_it_is_left() -> None:
     removing = service(rollout="removing")
     assert "hello" in routes([removing], [instance("a", "draining")], WORKERS)
     assert routes([removing], [], WORKERS) == {}
+
+
+def test_routes_are_those_of_the_revision_that_serves() -> None:
+    old, new = Route(("old.example",)), Route(("new.example",))
+    moving = service(2, previous=revision(1, route=old))
+    moving = msgspec.structs.replace(moving, target=revision(2, route=new))
+    assert routes([moving], [], {})["hello"].route == old
+    assert routes([msgspec.structs.replace(moving, previous=None)], [], {})["hello"].route == new
+
+
+def test_what_listens_at_loopback_is_reached_on_its_own_machine_only() -> None:
+    near, far = instance("near"), instance("far", host="192.0.2.7")
+    assert reachable([near, far], "tcp://127.0.0.1:1") == [near, far]
+    assert reachable([near, far], "tcp://192.0.2.1:1") == [far]

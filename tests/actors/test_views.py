@@ -6,29 +6,9 @@ from tests.actors.builders import worker
 from tests.actors.test_conversation import TRACE, heard, said
 from tucano.actors.kernel import ActorInfo, Refused, TraceInfo
 from tucano.actors.messages import worker_mgr
-from tucano.actors.messages.balancer import ServiceTraffic, Traffic
 from tucano.actors.messages.node import Actors, Traced, Traces
 from tucano.actors.messages.worker_mgr import AllMetrics
 from tucano.actors.pure import views
-
-
-def test_the_traffic_of_several_balancers_is_added_up() -> None:
-    found = views.traffic(
-        [
-            Traffic((ServiceTraffic("shop", 1, 0, 0, 1), ServiceTraffic("hello", 5, 1, 0, 0))),
-            Traffic((ServiceTraffic("hello", 7, 0, 2, 3),)),
-        ]
-    )
-    assert found == {
-        "services": [
-            {"service": "hello", "requests": 12, "errors": 1, "retries": 2, "in_flight": 3},
-            {"service": "shop", "requests": 1, "errors": 0, "retries": 0, "in_flight": 1},
-        ]
-    }
-
-
-def test_no_balancer_is_no_traffic() -> None:
-    assert views.traffic([]) == {"services": []}
 
 
 def test_what_was_not_measured_is_null_and_not_zero() -> None:

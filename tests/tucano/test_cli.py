@@ -113,7 +113,8 @@ def test_help_names_every_command_and_the_exit_statuses(tmp_path: Path) -> None:
     text = good(tmp_path, "--help")
     for word in (
         "up", "down", "status", "demo", "deploy", "services", "show", "nodes", "scale", "undeploy", "restart", "logs",
-        "events", "ps", "top", "trace", "version", "3 no cluster runs", "--debug",
+        "events", "ps", "top", "trace", "version", "controller", "worker", "balancer", "tls",
+        "3 no cluster runs", "--debug",
     ):  # fmt: skip
         assert word in text
 

@@ -4,7 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tucano.client.answers import NodeInfo, TrafficInfo
+from tests.actors.test_latency import histogram
+from tucano.client.answers import InstanceTrafficInfo, NodeInfo, TrafficInfo
 from tucano.client.insight import ActorInfo, NodeActors
 from tucano.rates import Look, Rates, between
 
@@ -108,3 +109,34 @@ def test_no_rate_is_ever_negative(before: Look, now: Look) -> None:
     assert all(rate is None or rate >= 0 for rate in rates)
     assert len(found.actors) == len(now.actors)
     msgspec.json.encode(found)
+
+
+def test_errors_are_all_answers_of_the_500s_and_of_tcp_what_the_balancer_counts() -> None:
+    before = [TrafficInfo("hello", 10, 1, classes=(0, 0, 8, 0, 0, 2)), TrafficInfo("tcp", 10, 1)]
+    now = [TrafficInfo("hello", 20, 1, classes=(0, 0, 13, 0, 0, 7)), TrafficInfo("tcp", 20, 4)]
+    found = between(Look(1.0, services=before), Look(2.0, services=now)).services
+    assert {one.service: one.errors for one in found} == {"hello": 5.0, "tcp": 3.0}
+
+
+def test_quantiles_are_those_of_the_requests_between_the_looks() -> None:
+    slow, fast = [2.0] * 100, [0.01] * 100
+    before = Look(1.0, services=[TrafficInfo("hello", 100, latency=histogram(slow))])
+    now = Look(2.0, services=[TrafficInfo("hello", 200, latency=histogram(slow + fast))])
+    [one] = between(before, now).services
+    assert (round(one.p50 or 0, 3), round(one.p99 or 0, 3)) == (0.01, 0.01)
+    [idle] = between(now, now).services
+    assert (idle.p50, idle.p99) == (None, None)
+
+
+def test_instances_have_rates_of_their_own() -> None:
+    before = InstanceTrafficInfo("hello-1", 0, 1, classes=(0, 0, 5, 0, 0, 1), latency=histogram([0.1]))
+    now = InstanceTrafficInfo("hello-1", 3, 2, classes=(0, 0, 15, 0, 0, 3), latency=histogram([0.1, 0.4]), ejections=2)
+    new = InstanceTrafficInfo("hello-2", classes=(0, 0, 5))
+    found = between(
+        Look(1.0, services=[TrafficInfo("hello", 6, instances=(before,))]),
+        Look(3.0, services=[TrafficInfo("hello", 23, instances=(now, new))]),
+    )
+    first, second = found.services[0].instances
+    assert (first.requests, first.errors, first.retries, first.in_flight, first.ejections) == (6.0, 1.0, 0.5, 3, 2)
+    assert 0.37 < (first.p99 or 0) < 0.43
+    assert (second.requests, second.p50) == (None, None)

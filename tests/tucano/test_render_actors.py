@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.actors.test_latency import histogram
 from tucano import render
-from tucano.client.answers import NodeInfo, TrafficInfo
+from tucano.client.answers import InstanceTrafficInfo, NodeInfo, TrafficInfo
 from tucano.client.insight import ActorInfo, LifecycleInfo, NodeActors, WaitInfo
 from tucano.rates import Look, between
 from tucano.render.actors import waits
@@ -134,7 +135,7 @@ def test_one_screen_has_nodes_services_and_as_many_of_the_busiest_actors_as_have
     assert len(lines) == 24 - 1
     assert lines[1].split() == ["controller", "ready", "-", "-", "0"]
     assert lines[2].split() == ["worker-1", "ready", "26%", "1.5", "GB", "of", "8.0", "GB", "3"]
-    assert lines[5].split() == ["hello", "4503", "2.0", "7"]
+    assert lines[5].split() == ["hello", "4503", "2.0", "-", "-", "7"]
     assert lines[8].split() == ["worker-1/runner.29", "Kind", "2900", "0", "0", "1.0ms"]
     assert lines[-1] == "and 16 actors more"
 
@@ -159,5 +160,23 @@ def test_a_low_screen_still_shows_some_actors_and_a_high_one_all() -> None:
 
 def test_what_is_not_known_yet_is_a_dash() -> None:
     text = render.top(between(None, looks()[1]), 24)
-    assert text.splitlines()[5].split() == ["hello", "-", "-", "7"]
+    assert text.splitlines()[5].split() == ["hello", "-", "-", "-", "-", "7"]
     assert "no requests of users yet" in render.top(between(None, Look(1.0)), 24)
+
+
+def test_one_service_is_shown_by_instance_and_the_slowest_if_there_is_no_room_for_all() -> None:
+    def look(at: float, count: int) -> Look:
+        instances = [
+            InstanceTrafficInfo(f"hello-{n}", n, classes=(0, 0, count * 10), latency=histogram([n / 100] * count))
+            for n in range(1, 10)
+        ]
+        return Look(at, services=[TrafficInfo("hello", count * 90, sent=count * 9000, instances=tuple(instances))])
+
+    found = between(look(1.0, 1), look(2.0, 2))
+    lines = render.top(found, 40, "hello").splitlines()
+    assert lines[1].split() == ["hello", "90", "0.0", "-", "-", "0", "9.0", "kB"]
+    assert [line.split()[0] for line in lines[4:]] == [f"hello-{n}" for n in range(1, 10)]
+    assert lines[4].split() == ["hello-1", "10", "0.0", "10ms", "10ms", "1"]
+    low = render.top(found, 10, "hello").splitlines()
+    assert [line.split()[0] for line in low[4:]] == ["hello-9", "hello-8", "hello-7", "hello-6", "and"]
+    assert low[-1] == "and 5 instances more"

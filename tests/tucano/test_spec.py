@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tucano import spec
 from tucano.actors.messages import model
+from tucano.actors.proxy import head
 
 SMALL = '[service]\nname = "hello"\n[run]\nscript = "python3 app.py"\n'
 FULL = """
@@ -30,6 +31,27 @@ http = "/healthz?deep=1"
 interval = 1
 timeout = 0.5
 deadline = 5
+[route]
+hosts = ["www.example.org", "*.example.org"]
+path = "/api"
+strip = true
+headers = { X-Beta = "yes" }
+private = true
+[balance]
+policy = "hash"
+hash_by = "cookie:user"
+sticky = "seat"
+max_in_flight = 4
+queue = 0
+queue_wait = 1
+slow_start = 30
+eject_after = 0
+[timeouts]
+connect = 0.5
+first_byte = 5
+idle = 5
+tunnel = 60
+request = 0
 """
 
 
@@ -60,6 +82,9 @@ def test_everything_that_is_written_is_read(tmp_path: Path) -> None:
         build=model.Build(script="make", timeout=30.0),
         run=model.Run(script="./app", env={"GREETING": "hi", "_x1": ""}, grace=2.5),
         health=model.Health(http="/healthz?deep=1", interval=1.0, timeout=0.5, deadline=5.0),
+        route=model.Route(("www.example.org", "*.example.org"), "/api", True, {"X-Beta": "yes"}, True),
+        balance=model.Balance("hash", "cookie:user", "seat", 4, 0, 1.0, 30.0, 0),
+        timeouts=model.Timeouts(0.5, 5.0, 5.0, 60.0, 0.0),
     )
 
 
@@ -138,6 +163,14 @@ def script(value: str) -> str:
     return SMALL.replace('"python3 app.py"', value)
 
 
+def route(line: str) -> str:
+    return f"{SMALL}[route]\n{line}\n"
+
+
+def balance(line: str) -> str:
+    return f"{SMALL}[balance]\n{line}\n"
+
+
 def health(line: str) -> str:
     return f"{SMALL}[health]\n{line}\n"
 
@@ -155,7 +188,14 @@ BUILD_SCRIPT = "allowed: a text of at most 65536 characters"
 PASSABLE = "allowed: at most 131071, what Linux passes to a process"
 TRUTH = "(true or false, no number)"
 FRACTION = "(a number with a fraction)"
-TABLES_ARE = "the tables are service, run, build, health"
+HOSTS = 'allowed: a list of at most 64 host names in lower case, such as ["www.example.org", "*.example.org"]'
+PREFIX = 'allowed: a path such as "/api": "/" first, no query, ASCII without spaces, at most 1024 characters'
+HEADER = "allowed: a text of 1 to 512 visible ASCII characters, with spaces only between them"
+HEADER_NAME = "no name of a header; allowed: letters, digits and !#$%&'*+-.^_`|~, at most 64"
+HASH_BY = 'allowed: "ip", "path", "header:NAME" or "cookie:NAME"'
+POLICIES = 'allowed: "hash" or "least_latency" or "round_robin" or "two_choices"'
+OURS = "this header is between user and balancer; take another one"
+TABLES_ARE = "the tables are service, run, build, health, route, balance, timeouts"
 IN_SERVICE = "allowed in [service]: name, replicas"
 IN_HEALTH = "allowed in [health]: http, interval, timeout, deadline"
 NUL = "found a NUL character (\\u0000), which no process can be given; remove it"
@@ -225,8 +265,31 @@ WRONG = [
     (service("replica = 3"), f"service.replica: unknown key; did you mean replicas? {IN_SERVICE}"),
     (service("script = 'x'"), f"service.script: unknown key; did you mean run.script? {IN_SERVICE}"),
     (service("'x y' = 1"), 'service."x y": unknown key; allowed in [service]: name, replicas'),
-    (health("path = '/x'"), f"health.path: unknown key; {IN_HEALTH}"),
+    (health("path = '/x'"), f"health.path: unknown key; did you mean route.path? {IN_HEALTH}"),
     (health("http_ = '/x'"), f"health.http_: unknown key; did you mean http? {IN_HEALTH}"),
+    (route("hosts = 'a.example'"), f'route.hosts: found "a.example"; {HOSTS}'),
+    (route("hosts = ['A.example']"), f'route.hosts[0]: found "A.example"; {HOSTS}'),
+    (route("hosts = ['a.example', 'b.*.example']"), f'route.hosts[1]: found "b.*.example"; {HOSTS}'),
+    (route("hosts = ['a.example:80']"), f'route.hosts[0]: found "a.example:80"; {HOSTS}'),
+    (route("hosts = ['*']"), f'route.hosts[0]: found "*"; {HOSTS}'),
+    (route("hosts = [3]"), f"route.hosts[0]: found 3; {HOSTS}"),
+    (route("path = 'api'"), f'route.path: found "api"; {PREFIX}'),
+    (route("path = '/a?b'"), f'route.path: found "/a?b"; {PREFIX}'),
+    (route("strip = 'yes'"), 'route.strip: found "yes"; allowed: true or false'),
+    (route("strip = true"), 'route.strip: there is nothing to cut off; name what with path = "/..."'),
+    (route("headers = { X-Beta = 1 }"), f"route.headers.X-Beta: found 1; {HEADER}"),
+    (route("headers = { X-Beta = ' a' }"), f'route.headers.X-Beta: found " a"; {HEADER}'),
+    (route("headers = { 'X Beta' = 'a' }"), f'route.headers."X Beta": {HEADER_NAME}'),
+    (route("headers = { hOst = 'a' }"), f"route.headers.hOst: {OURS}"),
+    (balance("policy = 'random'"), f'balance.policy: found "random"; {POLICIES}'),
+    (balance("hash_by = 'ip'"), 'balance.hash_by: only policy = "hash" reads it; write that, or leave it out'),
+    (balance("policy = 'hash'\nhash_by = 'header'"), f'balance.hash_by: found "header"; {HASH_BY}'),
+    (balance("policy = 'hash'\nhash_by = 'header:Host'"), f"balance.hash_by: {OURS}"),
+    (balance("sticky = 'a b'"), 'balance.sticky: found "a b"; allowed: the name of a cookie, such as "session"'),
+    (balance("max_in_flight = -1"), "balance.max_in_flight: found -1; allowed: a whole number from 0 to 1000000"),
+    (balance("slow_start = -1"), "balance.slow_start: found -1; allowed: a number of seconds from 0 to 86400"),
+    (balance("slow_start = nan"), "balance.slow_start: found nan; allowed: a number of seconds from 0 to 86400"),
+    (SMALL + "[timeouts]\nconnect = 0", f"timeouts.connect: found 0; {SECONDS}"),
     (SMALL + "[helth]\nhttp = '/'", f"helth: unknown table; did you mean health? {TABLES_ARE}"),
     ("replicas = 3\n" + SMALL, f"replicas: unknown key; did you mean service.replicas? {TABLES_ARE}"),
     ("zzz = 3\n" + SMALL, f"zzz: unknown key; {TABLES_ARE}"),
@@ -238,6 +301,11 @@ def test_what_is_wrong_is_told_with_key_what_was_found_and_what_is_allowed(
     tmp_path: Path, text: str, problem: str
 ) -> None:
     assert problems(tmp_path, text) == [problem]
+
+
+def test_no_rule_is_about_a_header_that_the_balancer_keeps_to_itself(tmp_path: Path) -> None:
+    for name in sorted(head._DROPPED | {b"proxy-authorization"}):
+        assert problems(tmp_path, route(f"headers = {{ {name.decode()} = 'x' }}")), name
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -280,7 +348,10 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab/ \n\0=", max_size=3), inner, max_size=2),
     max_leaves=4,
 )
-KEYS = st.sampled_from(["service", "run", "build", "health", "name", "script", "env", "replicas", "timeout", "x"])
+KEYS = st.sampled_from([
+    "service", "run", "build", "health", "route", "balance", "timeouts", "name", "script", "env", "replicas", "timeout",
+    "hosts", "path", "headers", "strip", "policy", "hash_by", "sticky", "queue", "slow_start", "idle", "x",
+])  # fmt: skip
 FILES = st.dictionaries(KEYS, st.dictionaries(KEYS, VALUES, max_size=4) | VALUES, max_size=5)
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from tucano.cli import actors, cluster, common, keys, logs, services, watch
+from tucano.cli import actors, cluster, common, keys, logs, services, start, tls, watch
 
 app = typer.Typer(
     name="tucano",
@@ -27,12 +27,14 @@ app = typer.Typer(
 )
 
 _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
-    ("The cluster", cluster.up),
+    ("The cluster", start.up),
     ("The cluster", cluster.down),
     ("The cluster", cluster.status),
     ("The cluster", cluster.demo),
     ("Several machines", keys.init),
-    ("Several machines", keys.worker),
+    ("Several machines", start.controller),
+    ("Several machines", start.worker),
+    ("Several machines", start.balancer),
     ("Several machines", keys.login),
     ("Services", services.deploy),
     ("Services", services.scale),
@@ -53,6 +55,7 @@ for _panel, _command in _COMMANDS:
     app.command(_command.__name__, rich_help_panel=_panel)(_command)
 
 
+app.add_typer(tls.tls, name="tls", rich_help_panel="The cluster")
 app.add_typer(keys.key, name="key", rich_help_panel="Several machines")
 
 

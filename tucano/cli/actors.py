@@ -102,6 +102,9 @@ def trace(
 
 
 def top(
+    service: Annotated[
+        str | None, typer.Argument(metavar="[SERVICE]", help="One service and its instances.", show_default=False)
+    ] = None,
     interval: Annotated[float, typer.Option("--interval", min=0.1, max=60, help="Seconds between two looks.")] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Look twice, print the rates, and end.")] = False,
     home: HomeOption = None,
@@ -109,21 +112,24 @@ def top(
 ) -> None:
     """Show what happens now: load of the nodes, users' requests, the busiest actors; until Ctrl-C.
 
+    ERRORS/S are answers with a status of the 500s, the balancer's own and instances'; P50 and P99 is how long requests
+    took, of half of them and of all but one in a hundred at most. With SERVICE: the same of each of its instances.
+
     With --once, with --json, or where standard output is no terminal: over one interval only.
     """
     from tucano import rates, render
 
     with client(home) as cluster:
         if sys.stdout.isatty() and not once and not json:
-            _live(cluster, interval)
+            _live(cluster, interval, service)
             return
-        before = _look(cluster)
+        before = _look(cluster, service)
         time.sleep(interval)
-        found = rates.between(before, _look(cluster))
+        found = rates.between(before, _look(cluster, service))
     if json:
         emit(found)
     else:
-        print(paint(render.top(found, LINES)))
+        print(paint(render.top(found, LINES, service)))
 
 
 def _whole(beginning: str, known: Sequence[ConversationInfo]) -> str:
@@ -143,7 +149,7 @@ def _whole(beginning: str, known: Sequence[ConversationInfo]) -> str:
     return found[0]
 
 
-def _live(cluster: Client, interval: float) -> None:
+def _live(cluster: Client, interval: float, service: str | None) -> None:
     """Look again and again, on a screen of its own; a controller that is away for a while is waited for."""
     from rich.console import Console
     from rich.live import Live
@@ -159,8 +165,8 @@ def _live(cluster: Client, interval: float) -> None:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
                 try:
-                    now = _look(cluster)
-                    text, trouble = render.top(rates.between(before, now), console.height - 2), ""
+                    now = _look(cluster, service)
+                    text, trouble = render.top(rates.between(before, now), console.height - 2, service), ""
                     before = now
                 except ClusterError as error:
                     trouble = f"{render.first_line(str(error))}\n\n"
@@ -171,7 +177,19 @@ def _live(cluster: Client, interval: float) -> None:
         return  # how one leaves it
 
 
-def _look(cluster: Client) -> Look:
+def _look(cluster: Client, service: str | None) -> Look:
+    """All that happens; or, of one service, its requests alone.
+
+    Raises:
+        ClusterError: `not_found`: no balancer knows the service.
+
+    """
+    from tucano.client.failures import ClusterError
     from tucano.rates import Look
 
-    return Look(time.monotonic(), cluster.nodes(), cluster.traffic(), cluster.ps())
+    if service is None:
+        return Look(time.monotonic(), cluster.nodes(), cluster.traffic(), cluster.ps())
+    found = [one for one in cluster.traffic(service) if one.service == service]
+    if not found:
+        raise ClusterError("not_found", f"no balancer knows a service {service}: `tucano services` lists them")
+    return Look(time.monotonic(), services=found)

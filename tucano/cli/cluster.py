@@ -1,9 +1,8 @@
-"""Commands about the cluster as a whole: up, down, status, demo."""
+"""Commands about the cluster as a whole: down, status, demo."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +21,6 @@ from tucano.cli.common import (
     the_home,
     token,
 )
-from tucano.terminal import mark
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,55 +37,6 @@ ANSWER = 2.0
 
 _MARKS = ("cluster.json", "running.json", "lock")
 """What makes a directory a home; anything else is never purged."""
-
-
-def up(
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 2,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="For users' requests; 0: any free one.")] = 8080,
-    zmq_port: Annotated[int, typer.Option(min=0, max=65535, help="For administration; 0: any free one.")] = 0,
-    listen: Annotated[
-        str | None,
-        typer.Option(metavar="HOST", help="Where to listen; beyond this machine with keys only, see `init`."),
-    ] = None,
-    bridge_port: Annotated[int, typer.Option(min=0, max=65535, help="For workers elsewhere; 0: the last, or any.")] = 0,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background; stop with `down`.")] = False,
-    home: HomeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Start a cluster on this machine; in the foreground until Ctrl-C, which stops everything in order."""
-    the = the_home(home)
-    running = the.running()
-    if running is not None:
-        stop = f"tucano down{the.option}"
-        fail(f"a cluster runs from {the.path} already{_where(running)}: use it, or stop it with `{stop}`")
-        raise typer.Exit(FAILED)
-    if detach:
-        arguments: list[object] = [
-            "--workers",
-            workers,
-            "--port",
-            port,
-            "--zmq-port",
-            zmq_port,
-            "--bridge-port",
-            bridge_port,
-        ]
-        _up_detached(the, [*arguments, *(["--listen", listen] if listen else [])], json)
-        return
-    import logging
-
-    from tucano import parent, render
-    from tucano.plan import Here
-
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    say(f"starting a cluster with {render.plural(workers, 'worker')} from {the.path} ...", aside=json)
-    try:
-        plan = Here(workers, port, zmq_port, bridge_port, listen)
-        ended = parent.run(the, plan, on_ready=lambda now: _up_is(the, now, json, foreground=True))
-    except parent.CannotStart as error:
-        fail(str(error))
-        ended = FAILED
-    raise typer.Exit(ended)
 
 
 def down(
@@ -137,12 +86,12 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
         return
     if running is None:
         if json:
-            emit(_status(the, None, None))
+            emit(status_of(the, None, None))
             raise typer.Exit(NO_CLUSTER)
         raise not_running(the)
-    found = _ask(the, running)
+    found = ask(the, running)
     if json:
-        emit(_status(the, running, found))
+        emit(status_of(the, running, found))
     else:
         from tucano import render
 
@@ -158,46 +107,21 @@ def demo(
     raise typer.Exit(run(keep=keep))
 
 
-def _up_detached(the: Home, arguments: list[object], json: bool) -> None:
-    """Start a cluster that outlives this command."""
-    from tucano.launch import Launch
-
-    launch = Launch("tucano.parent", the, ["--home", str(the.path), *map(str, arguments)], lifeline=False)
-    try:
-        running = launch.wait_until_ready()
-    except KeyboardInterrupt:
-        launch.process.terminate()  # whoever does not wait for the start does not want it
-        launch.process.wait(STOP)
-        raise
-    _up_is(the, running, json, foreground=False)
-
-
-def _up_is(the: Home, running: Running, json: bool, *, foreground: bool) -> None:
-    """Say that a cluster is up, and how to go on."""
-    if json:
-        emit(_status(the, running, _ask(the, running)))
-        return
-    from tucano import render
-
-    how = "stop it with Ctrl-C" if foreground else f"stop it with `tucano down{the.option}`"
-    print(f"{mark(True)} {render.plural(running.workers, 'worker')} ready; {how}")
-    print(f"  users     {running.users}  (the Host header names the service)")
-    print(f"  admin     {running.door}" + "  (with keys: `tucano key add` makes tokens)" * running.secure)
-    print(f"  go on     tucano deploy DIR{the.option}", flush=True)
-
-
-def _ask(the: Home, running: Running) -> StatusInfo:
+def ask(the: Home, running: Running) -> StatusInfo:
     """What the controller says; or, when it is away, what the home knows."""
+    import msgspec
+
     from tucano.client import Client
     from tucano.client.answers import NodeInfo, StatusInfo
     from tucano.client.failures import ClientError
 
     try:
         with Client(the) as client:
-            return client.status(timeout=ANSWER)
+            found = client.status(timeout=ANSWER)
     except ClientError:  # a cluster whose controller is being restarted runs, nevertheless
         nodes = [NodeInfo(name, pid=pid) for name, pid in sorted(running.nodes.items())]
-        return StatusInfo(http_port=running.http_port, zmq_port=running.zmq_port, nodes=nodes, host=running.host)
+        found = StatusInfo(http_port=running.http_port, zmq_port=running.zmq_port, nodes=nodes, host=running.host)
+    return msgspec.structs.replace(found, https_port=running.https_port, inside_port=running.inside_port)
 
 
 def _status_elsewhere(home: Path | None, json: bool) -> None:
@@ -220,7 +144,7 @@ def _status_elsewhere(home: Path | None, json: bool) -> None:
         print(f"{'cluster':<10}{found.cluster or '?'}, at {address}\n\n{paint(render.nodes(found.nodes, time.time()))}")
 
 
-def _status(the: Home, running: Running | None, found: StatusInfo | None) -> dict[str, Any]:
+def status_of(the: Home, running: Running | None, found: StatusInfo | None) -> dict[str, Any]:
     """The documented shape of `status --json`."""
     from tucano.client.answers import NodeInfo, StatusInfo
 
@@ -234,6 +158,8 @@ def _status(the: Home, running: Running | None, found: StatusInfo | None) -> dic
         "pid": running.pid,
         "http_port": running.http_port,
         "zmq_port": running.zmq_port,
+        "https_port": running.https_port,
+        "inside_port": running.inside_port,
         "host": running.host,
         "cluster": found.cluster,
         "version": found.version,
@@ -253,11 +179,6 @@ def _purge(the: Home) -> None:
         )
         raise typer.Exit(FAILED)
     shutil.rmtree(the.path)
-
-
-def _where(running: Running) -> str:
-    """Its ports, in passing."""
-    return f" (pid {running.pid}, users {running.users}, admin {running.door})"
 
 
 def _tell_alive(left: list[Left]) -> None:

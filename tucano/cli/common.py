@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tucano.client import Client
     from tucano.client.answers import Progress
     from tucano.home import Home
+    from tucano.token import Token
 
 HomeOption = Annotated[
     Path | None,
@@ -71,6 +72,26 @@ def token() -> str | Path | None:
     return token_file or os.environ.get("TUCANO_TOKEN") or None
 
 
+def read_token(given: str) -> Token:
+    """A token from a file or standard input."""
+    from tucano.client import reach
+    from tucano.keys import KeysError
+    from tucano.token import PREFIX
+
+    if given.startswith(PREFIX):
+        raise KeysError(
+            "a token on the command line can be read by every user of this machine, and stays in the shell's history:"
+            " this one is to be revoked (`tucano key revoke`); give the next one by a file, or by - and standard input"
+        )
+    if given != "-":
+        return reach.read_token(Path(given))
+    if sys.stdin.isatty():
+        import getpass
+
+        return reach.read_token(getpass.getpass("the token: "))
+    return reach.read_token(sys.stdin.read())
+
+
 def paint(text: str) -> str:
     """The states in a table in their colours, on a terminal."""
     if not colourful():
@@ -102,6 +123,7 @@ def complain(error: Exception) -> int:
 
     """
     from tucano.actors.disk.artifact_tree import ArtifactError
+    from tucano.certs import CertError
     from tucano.client.failures import ClientError, NoCluster
     from tucano.home import HomeInUse
     from tucano.keys import KeysError
@@ -115,7 +137,7 @@ def complain(error: Exception) -> int:
     elif isinstance(error, UnicodeEncodeError):
         text = f"an argument is not valid UTF-8: {error.object!r}"
     elif not isinstance(
-        error, ClientError | SpecError | ArtifactError | HomeInUse | KeysError | CannotListen | Insecure
+        error, ClientError | SpecError | ArtifactError | CertError | HomeInUse | KeysError | CannotListen | Insecure
     ):
         text = (
             f"a fault in Tucano: {type(error).__name__}: {error}\nRun it again with `tucano --debug ...` to see where."

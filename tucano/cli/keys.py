@@ -1,20 +1,15 @@
-"""Commands about keys, and what other machines do with their tokens: init, key add/list/revoke, login, worker."""
+"""Commands about keys, and what other machines do with their tokens: init, key add/list/revoke, login."""
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from tucano.cli.common import FAILED, HomeOption, JsonOption, emit, fail, say, the_home
+from tucano.cli.common import HomeOption, JsonOption, emit, read_token, say, the_home
 from tucano.terminal import mark
-
-if TYPE_CHECKING:
-    from tucano.home import Home, Running
-    from tucano.token import Token
 
 
 class RoleName(StrEnum):
@@ -120,7 +115,7 @@ def login(
     """Administer a cluster on another machine from here: keeps an admin's or a reader's token in the home."""
     from tucano.keys import Keys, KeysError
 
-    the, found = the_home(home), _token(token)
+    the, found = the_home(home), read_token(token)
     if found.role == "node":
         raise KeysError(f"this token is for the node {found.name}: use it with `tucano worker --join`")
     if the.running() is not None:
@@ -132,98 +127,6 @@ def login(
         print(
             f"{mark(True)} commands from {the.path} go to the cluster at {found.door}, as {found.name} ({found.role})"
         )
-
-
-def worker(
-    join: Annotated[
-        str | None, typer.Option("--join", metavar="FILE", help="The token's file, - for standard input; once a home.")
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(metavar="HOST", help="Where the cluster reaches this machine, if not by the usual way."),
-    ] = None,
-    bridge_port: Annotated[int, typer.Option(min=0, max=65535, help="For the controller; 0: the last, or any.")] = 0,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background; stop with `down`.")] = False,
-    home: HomeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Run a worker on this machine for a cluster on another; in the foreground until Ctrl-C."""
-    from tucano.keys import Keys, KeysError
-
-    the = the_home(home)
-    keys = Keys(the)
-    if (running := the.running()) is not None:
-        fail(f"something runs from {the.path} already (pid {running.pid}): stop it with `tucano down`")
-        raise typer.Exit(FAILED)
-    token = keys.joined() if join is None else _token(join)
-    if token is None:
-        raise KeysError(
-            f"{the.path} has joined no cluster yet: name the token of `tucano key add NAME --role node` by --join"
-        )
-    if token.role != "node":
-        raise KeysError(f"this token is for the {token.role} {token.name}: a worker needs one made with --role node")
-    keys.join(token)
-    if detach:
-        options = [*(["--address", address] if address else []), "--bridge-port", str(bridge_port)]
-        _worker_detached(the, token, options, json)
-        return
-    import logging
-
-    from tucano import parent
-    from tucano.plan import Joined
-
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    try:
-        plan = Joined(token, address, bridge_port)
-        ended = parent.run(the, plan, on_ready=lambda now: _joined(the, token, now, json, "Ctrl-C"))
-    except parent.CannotStart as error:
-        fail(str(error))
-        ended = FAILED
-    raise typer.Exit(ended)
-
-
-def _worker_detached(the: Home, token: Token, options: list[str], json: bool) -> None:
-    """Start a worker that outlives this command."""
-    from tucano.launch import Launch
-
-    launch = Launch("tucano.parent", the, ["--home", str(the.path), "--joined", *options], lifeline=False)
-    try:
-        running = launch.wait_until_ready()
-    except KeyboardInterrupt:
-        launch.process.terminate()  # whoever does not wait for the start does not want it
-        launch.process.wait()
-        raise
-    _joined(the, token, running, json, "`tucano down`")
-
-
-def _joined(the: Home, token: Token, running: Running, json: bool, stop: str) -> None:
-    """Say that a worker has joined."""
-    if json:
-        emit({"home": str(the.path), "name": token.name, "cluster": token.cluster, "host": running.host,
-              "pid": running.pid})  # fmt: skip
-    else:
-        print(f"{mark(True)} {token.name} has joined cluster {token.cluster}; its services listen at {running.host}")
-        print(f"  stop it with {stop}", flush=True)
-
-
-def _token(given: str) -> Token:
-    """A token from a file or standard input."""
-    from tucano.client.reach import read_token
-    from tucano.keys import KeysError
-    from tucano.token import PREFIX
-
-    if given.startswith(PREFIX):
-        raise KeysError(
-            "a token on the command line can be read by every user of this machine, and stays in the shell's history:"
-            " this one is to be revoked (`tucano key revoke`); give the next one by a file, or by - and standard input"
-        )
-    if given != "-":
-        return read_token(Path(given))
-    if sys.stdin.isatty():
-        import getpass
-
-        return read_token(getpass.getpass("the token: "))
-    return read_token(sys.stdin.read())
 
 
 def _state(revoked: float | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tucano.actors.messages.latency import Latency
 from tucano.actors.messages.model import Event
 
 __all__ = [
@@ -59,6 +60,8 @@ class StatusInfo(msgspec.Struct, frozen=True):
         services: how many.
         nodes: its processes.
         host: where it listens.
+        https_port: where end users' requests come in with TLS; 0 if they do not, or if it is not known from here.
+        inside_port: where those of the machine's own programs do; likewise.
 
     """
 
@@ -70,6 +73,8 @@ class StatusInfo(msgspec.Struct, frozen=True):
     services: int = 0
     nodes: list[NodeInfo] = []
     host: str = "127.0.0.1"
+    https_port: int = 0
+    inside_port: int = 0
 
 
 class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +119,7 @@ class ServiceDetail(ServiceInfo, frozen=True, kw_only=True):
         last_revision: highest number ever given; above `revision` when a newer one failed and was taken back.
         previous: number of the revision that served before, while there is one.
         spec: as deployed.
+        reached: hosts and paths, for people.
         artifact: hash of the uploaded directory.
         created: of the revision, seconds since the epoch.
         instances: its copies.
@@ -123,6 +129,7 @@ class ServiceDetail(ServiceInfo, frozen=True, kw_only=True):
     last_revision: int = 0
     previous: int | None = None
     spec: dict[str, Any] = {}
+    reached: list[str] = []
     artifact: str = ""
     created: float = 0.0
     instances: list[InstanceInfo] = []
@@ -150,14 +157,54 @@ class LogChunk(msgspec.Struct, frozen=True):
     next: int = 0
 
 
+class InstanceTrafficInfo(msgspec.Struct, frozen=True):
+    """What users asked of one instance; the counts as those of `TrafficInfo`."""
+
+    instance: str
+    in_flight: int = 0
+    retries: int = 0
+    received: int = 0
+    sent: int = 0
+    ejections: int = 0
+    classes: tuple[int, ...] = ()
+    latency: Latency = Latency()
+    p50: float | None = None
+    p99: float | None = None
+
+
 class TrafficInfo(msgspec.Struct, frozen=True):
-    """What users asked of one service since the balancer started."""
+    """What users asked of one service since the balancers started.
+
+    Attributes:
+        service: its name.
+        requests: those that came.
+        errors: those that a balancer answered itself with a status of the 500s.
+        retries: attempts that failed and were followed by another.
+        in_flight: requests that are open now.
+        received: bytes of bodies that came from users.
+        sent: bytes of bodies that went to users.
+        ejections: how often an instance was left alone for a while, since it failed again and again.
+        classes: answers by the first digit of their status, from 0; 4 counts users that left, too.
+        latency: how long requests took, as a histogram.
+        p50: seconds that half of all requests took at most; None without any.
+        p99: seconds that 99 of 100 took at most.
+        instances: each instance's, if the service was asked for.
+
+    """
 
     service: str
     requests: int = 0
     errors: int = 0
     retries: int = 0
     in_flight: int = 0
+    received: int = 0
+    sent: int = 0
+    ejections: int = 0
+    classes: tuple[int, ...] = ()
+    latency: Latency = Latency()
+    p50: float | None = None
+    p99: float | None = None
+    instances: tuple[InstanceTrafficInfo, ...] = ()
 
 
 class Progress(msgspec.Struct, frozen=True):

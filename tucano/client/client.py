@@ -106,9 +106,9 @@ class Client(Connection):
         """The conversations that the nodes remember, the latest first."""
         return self.ask("traces", {}, dict[str, list[ConversationInfo]])["traces"]
 
-    def traffic(self) -> list[TrafficInfo]:
-        """Users' requests by service."""
-        return self.ask("traffic", {}, dict[str, list[TrafficInfo]])["services"]
+    def traffic(self, service: str = "") -> list[TrafficInfo]:
+        """Users' requests by service; of the named one, by instance, too."""
+        return self.ask("traffic", {"service": service} if service else {}, dict[str, list[TrafficInfo]])["services"]
 
     def events(self, since: int = -20) -> list[Event]:
         """What happened after event number `since`; a negative number means that many of the last ones."""

@@ -33,7 +33,7 @@ def deliver(
     wanted = spec.override(spec.load(directory), replicas=replicas)
     with tempfile.TemporaryDirectory(prefix="tucano-pack-") as place:
         archive = Path(place) / "artifact"
-        packed = artifact.pack(directory, archive)
+        packed = artifact.pack(directory, archive, without=spec.FILE)  # what it says travels by itself
         tell(Progress("packed", packed.size, packed.files))
         _upload(client, archive, packed, deadline, tell)
     body = {"spec": msgspec.to_builtins(wanted), "artifact": packed.sha256, "size": packed.size}

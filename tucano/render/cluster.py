@@ -20,11 +20,12 @@ def services(found: Sequence[ServiceInfo]) -> str:
 
 def show(found: ServiceDetail, now: float) -> str:
     """All about one service; the values of its environment are nobody's business and left out."""
-    run, build, health = (found.spec.get(part, {}) for part in ("run", "build", "health"))
+    run, build, health, route = (found.spec.get(part, {}) for part in ("run", "build", "health", "route"))
     facts = [
         ("service", found.name),
         ("state", f"{found.state}, {found.ready} of {found.replicas} ready"),
         ("revision", f"{found.revision}, {age(now - found.created)} old{_failed_revision(found)}"),
+        ("reached", f"{', '.join(found.reached) or '-'}{' (inside only)' if route.get('private') else ''}"),
         ("artifact", found.artifact[:16]),
         ("build", first_line(str(build.get("script") or "-"))),
         ("run", first_line(str(run.get("script") or "-"))),
@@ -89,7 +90,9 @@ def status(home: str, pid: int, found: StatusInfo, now: float) -> str:
         ("cluster", f"{found.cluster or '?'}, Tucano {found.version or '?'}"),
         ("home", home),
         ("process", f"{pid}, up {age(found.uptime)}" if found.uptime else f"{pid}, the controller does not answer"),
-        ("users", f"http://{found.host}:{found.http_port}"),
+        ("users", f"http://{found.host}:{found.http_port}" if found.http_port else "-"),
+        *([("", f"https://{found.host}:{found.https_port}")] if found.https_port else []),
+        *([("inside", f"http://127.0.0.1:{found.inside_port}")] if found.inside_port else []),
         ("admin", f"tcp://{found.host}:{found.zmq_port}"),
         ("services", str(found.services)),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tucano.rates import ActorRates, Rates
+from tucano.rates import ActorRates, Rates, ServiceRates
 from tucano.render.actors import lasting, waits
 from tucano.render.text import duration, plural, share, size, table
 
@@ -10,15 +10,18 @@ FEWEST = 5
 """Actors that are shown however low the screen is."""
 
 
-def top(found: Rates, height: int) -> str:
-    """The nodes, the services and the busiest actors.
+def top(found: Rates, height: int, service: str | None = None) -> str:
+    """The nodes, the services and the busiest actors; or one service and its instances.
 
     Args:
         found: what is shown.
         height: lines of the screen.
+        service: of which to show the instances.
 
     """
-    parts = [_nodes(found), _services(found)]
+    if service is not None:
+        return _service(next(one for one in found.services if one.service == service), height)
+    parts = [_nodes(found), _services(found.services)]
     room = max(FEWEST, height - sum(part.count("\n") + 2 for part in parts) - 2)
     shown, more = found.actors[:room], len(found.actors) - room
     if more > 0:
@@ -40,16 +43,42 @@ def _nodes(found: Rates) -> str:
     )  # fmt: skip
 
 
-def _services(found: Rates) -> str:
-    if not found.services:
+def _services(found: list[ServiceRates]) -> str:
+    if not found:
         return "no requests of users yet"
     return table(
-        ("SERVICE", ">REQUESTS/S", ">ERRORS/S", "?>RETRIES/S", ">IN FLIGHT"),
         (
-            (one.service, rate(one.requests), rate(one.errors), _unless_zero(one.retries), one.in_flight)
-            for one in found.services
+            "SERVICE", ">REQUESTS/S", ">ERRORS/S", ">P50", ">P99", "?>RETRIES/S", ">IN FLIGHT", "?>IN/S", "?>OUT/S",
         ),
-    )
+        (
+            (
+                one.service, rate(one.requests), rate(one.errors), duration(one.p50), duration(one.p99),
+                _unless_zero(one.retries), one.in_flight, size(one.received) if one.received else "-",
+                size(one.sent) if one.sent else "-",
+            )
+            for one in found
+        ),
+    )  # fmt: skip
+
+
+def _service(found: ServiceRates, height: int) -> str:
+    """One service, and as many of its instances as have room: the slowest first, when there are more."""
+    room = max(FEWEST, height - 6)
+    shown, more = found.instances, len(found.instances) - room
+    if more > 0:
+        shown = sorted(shown, key=lambda one: -(one.p99 or 0.0))[: room - 1]
+    instances = table(
+        ("INSTANCE", ">REQUESTS/S", ">ERRORS/S", ">P50", ">P99", "?>RETRIES/S", ">IN FLIGHT", "?>EJECTIONS"),
+        (
+            (
+                one.instance, rate(one.requests), rate(one.errors), duration(one.p50), duration(one.p99),
+                _unless_zero(one.retries), one.in_flight, one.ejections,
+            )
+            for one in shown
+        ),
+    )  # fmt: skip
+    rest = f"\nand {plural(more + 1, 'instance')} more" if more > 0 else ""
+    return f"{_services([found])}\n\n{instances}{rest}"
 
 
 def _actors(found: list[ActorRates]) -> str:

@@ -1,0 +1,1 @@
+"""The balancer as the world meets it: other parsers, published attacks, other people's clients, hostile ones."""

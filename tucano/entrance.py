@@ -1,0 +1,69 @@
+"""Where users come in at one machine: the ports of its balancers, and their sockets, which the parent holds."""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple
+
+from tucano.listening import LOOPBACK, listen_many
+
+
+class Entrance(NamedTuple):
+    """Ports of this machine's balancers; 0 means any free one, None that there is none.
+
+    Attributes:
+        http: without TLS.
+        https: with TLS.
+        redirect: whether who comes without TLS to a host with a certificate is sent to it.
+        inside: for programs of this machine alone, on loopback: private services are reached there, too.
+
+    """
+
+    http: int = 0
+    https: int | None = None
+    redirect: bool = False
+    inside: int | None = None
+
+    def open(self, host: str, balancers: int) -> Opened:
+        """Listen, with sockets of its own for each balancer: the kernel spreads connections over them.
+
+        Args:
+            host: where users come in.
+            balancers: how many share the ports.
+
+        Raises:
+            CannotListen: a port cannot be had.
+
+        """
+        every: dict[str, list[socket.socket]] = {}
+        for option, fd, address, port in (
+            ("--port", "--http-fd", host, self.http),
+            ("--https-port", "--https-fd", host, self.https),
+            ("--inside-port", "--inside-fd", LOOPBACK, self.inside),
+        ):
+            if port is not None:
+                every[fd] = listen_many(address, port, option, balancers)
+        return Opened([{fd: sockets[at] for fd, sockets in every.items()} for at in range(balancers)], self.redirect)
+
+
+class Opened(NamedTuple):
+    """What `Entrance.open` opened.
+
+    Attributes:
+        sockets: for each balancer, by the option of `tucano.node` that it is given with.
+        redirect: as in `Entrance`.
+
+    """
+
+    sockets: list[dict[str, socket.socket]]
+    redirect: bool
+
+    @property
+    def options(self) -> list[str]:
+        """Further arguments of a balancer's node."""
+        return ["--https-redirect"] * self.redirect
+
+    def port(self, fd: str) -> int:
+        """The port that an option's sockets listen at; 0 if there is none."""
+        listening = self.sockets[0].get(fd) if self.sockets else None
+        return int(listening.getsockname()[1]) if listening is not None else 0
