@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import socket
 import threading
 from collections import Counter
@@ -14,6 +16,7 @@ from tests.actors.test_proxy_kit import Instance, Reply, Stage, Wire, answers, s
 from tests.actors.test_proxy_retry import hang_up, refusing
 from tucano.actors.messages.model import Balance, Route, Timeouts
 from tucano.actors.proxy import Service, Target
+from tucano.actors.proxy.table import Table
 
 GET = b"GET / HTTP/1.1\r\nHost: hello\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -86,6 +89,19 @@ def test_a_private_service_does_not_exist_for_users(stage: Stage) -> None:
     assert who(get(stage, "a.b")) == b"open"
     assert get(stage, "secret").body == get(stage, "absent").body.replace(b"absent", b"secret")
     assert get(stage, "secret").status == 404
+
+
+def test_at_the_inside_port_private_services_are_found_too() -> None:
+    loop = asyncio.new_event_loop()
+    table = Table(loop, random.Random(7), lambda: 0.0)
+    rules = {"secret": Route(("a.b",), private=True), "open": Route(("*.b",))}
+    table.apply({name: Service(name, (), expected=False, route=rule) for name, rule in rules.items()})
+    for directory, seen in ((table.users, "open"), (table.inside, "secret")):
+        for _ in range(2):
+            found = directory.known.get(b"a.b") or directory.find(b"a.b", b"/", b"")
+            assert found is not None
+            assert found.name == seen
+    loop.close()
 
 
 def test_a_sticky_user_stays_until_the_instance_goes(stage: Stage) -> None:
