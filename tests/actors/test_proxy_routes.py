@@ -301,14 +301,14 @@ def test_an_answer_that_stops_in_the_middle_is_cut_so_that_its_reader_sees_it(st
 def test_an_answer_that_goes_on_may_take_longer_than_the_limit_between_its_bytes(stage: Stage) -> None:
     def script(instance: Instance, wire: Wire) -> None:
         wire.head()
-        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n")
-        for _ in range(12):
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n")
+        for _ in range(25):
             instance.go.wait(0.1)
             wire.send(b"x")
         wire.head()
 
-    stage.serve(script, timeouts=Timeouts(first_byte=0.8, idle=0.8))
-    assert get(stage, "hello").body == b"x" * 12
+    stage.serve(script, timeouts=Timeouts(first_byte=2.0, idle=2.0))
+    assert get(stage, "hello").body == b"x" * 25
 
 
 def test_the_limit_of_the_whole_holds_however_the_answer_proceeds(stage: Stage) -> None:
@@ -367,7 +367,7 @@ def test_a_tunnel_in_which_nothing_is_said_ends(stage: Stage) -> None:
         while data := wire.file.read1():
             wire.send(data)
 
-    stage.serve(script, timeouts=Timeouts(first_byte=0.1, idle=0.1, tunnel=0.5))
+    stage.serve(script, timeouts=Timeouts(first_byte=0.2, idle=0.2, tunnel=2.0, request=0.2))
     with stage.wire() as wire:
         wire.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"))
         assert wire.head() is not None
