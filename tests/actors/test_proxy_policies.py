@@ -154,7 +154,7 @@ def test_keys_are_spread_as_the_weights(weights: list[float]) -> None:
 def test_all_balancers_send_a_key_to_the_same_one() -> None:
     there, here = members([1.0] * 5), members([1.0] * 5)
     chosen = [(one, other) for one, other in zip(keyed(rota(there, "hash")), keyed(rota(here, "hash", 8)), strict=True)]
-    assert all(one is not None and other is not None and one.key == other.key for one, other in chosen)
+    assert all(one is not None and other is not None and one.identity == other.identity for one, other in chosen)
 
 
 def test_a_key_whose_instance_cannot_be_chosen_goes_elsewhere_and_comes_back() -> None:
