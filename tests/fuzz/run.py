@@ -29,7 +29,7 @@ REQUESTS = 300
 GROWTH = 32 << 20
 """Bytes that the node may have grown by in the second half of the run: in the first, what is bounded fills up."""
 
-RECEIVERS = ("sink", "sink", "sink", "echo", "nobody", "gateway", "node", "root")
+RECEIVERS = ("sink", "sink", "sink", "echo", "nobody", "node", "root")
 
 
 class Target:
