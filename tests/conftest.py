@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, settings
 
 from tests.helpers import eventually
 
-
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # no clock decides
 settings.load_profile("house")
 
