@@ -6,14 +6,14 @@ import os
 import threading
 from collections.abc import Iterator
 
-import hypothesis
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.helpers import eventually
 
-hypothesis.settings.register_profile("house", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("house")
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # no clock decides
+settings.load_profile("house")
 
 
 def threads() -> set[str]:

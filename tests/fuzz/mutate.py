@@ -10,8 +10,9 @@ from typing import Any
 import msgpack
 import msgspec
 
+from tests.fuzz.every import TYPES
 from tests.fuzz.shape import NUMBERS, TEXTS, Shape
-from tucano.actors.kernel.message import _TYPES, Message
+from tucano.actors.kernel import Message
 from tucano.actors.messages.operations import OPERATIONS
 from tucano.transport.link import Kind, Letter
 from tucano.transport.wire import Peer, encode, routing_id
@@ -47,7 +48,7 @@ class Mutator:
         self.shape = Shape(chance)
         self._corpus = corpus
         self._receivers = receivers
-        self._tags: list[tuple[str, type[Message]]] = sorted(_TYPES.items())
+        self._tags: list[tuple[str, type[Message]]] = list(TYPES.items())
         self._past: deque[bytes] = deque(maxlen=500)
 
     @property

@@ -29,7 +29,7 @@ REQUESTS = 300
 GROWTH = 32 << 20
 """Bytes that the node may have grown by in the second half of the run: in the first, what is bounded fills up."""
 
-RECEIVERS = ("sink", "sink", "sink", "echo", "nobody", "gateway", "node", "root")
+RECEIVERS = ("sink", "sink", "sink", "echo", "nobody", "node", "root")
 
 
 class Target:
@@ -113,7 +113,7 @@ def run(frames: int, seed: int) -> Report:
         "letters: for nobody": last["dead"], "door: answered": strangers.answers, "door: refused": strangers.odd,
         "MiB at start, quarters and end": [look["rss"] >> 20 for look in quarters],
         "threads then": [look["threads"] for look in quarters], "files then": [look["files"] for look in quarters],
-        "friend's answers checked": friend.checked,
+        "friend's answers checked": friend.checked, "friend refused": friend.refused[:5],
     }  # fmt: skip
     return Report(faults, figures)
 
