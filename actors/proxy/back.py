@@ -8,6 +8,7 @@ from . import framing
 from .answer import Answer, Answers
 from .log import escaped
 from .pick import Candidate
+from .reading import LONG, SLOW_CLIENT, Reading
 from .rules import BARE_LF, MAX_HEAD, Refused
 
 SHORT: Final = 8 * 1024  # bytes of a piece that is cheaper to copy behind its head than to send as a second buffer
@@ -51,7 +52,7 @@ class Asker(Protocol):
         """The instance takes the request's body slower than it comes (`full`), or no longer."""
 
 
-class Upstream(asyncio.Protocol):
+class Upstream(Reading):
     """A connection to an instance, which carries one exchange at a time.
 
     Attributes:
@@ -65,21 +66,17 @@ class Upstream(asyncio.Protocol):
         "_body",
         "_ended",
         "_head",
-        "_paused",
         "_tunnel",
         "asker",
         "keep_alive",
         "reused",
-        "transport",
     )
 
-    transport: asyncio.Transport
-
     def __init__(self, backend: "Backend") -> None:
+        super().__init__()
         self._backend = backend
         self._body: framing.Body | None = None  # of the answer that is coming
         self._head = b""  # the beginning of an answer's head
-        self._paused = False
         self._tunnel = False
         self._ended = False  # the instance sends no more
         self.asker: Asker | None = None
@@ -153,6 +150,8 @@ class Upstream(asyncio.Protocol):
         asker.answered(answer, length, out, done=self._over(body, rest))
 
     def _more(self, asker: Asker, body: framing.Body, data: bytes) -> None:
+        if len(data) > LONG:
+            self.give_way()
         piece, rest = body.feed(data)
         over = self._over(body, rest)
         if piece:
@@ -195,15 +194,11 @@ class Upstream(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more of the answer for now: the client is slow."""
-        if not self._paused and not self.transport.is_closing():
-            self._paused = True
-            self.transport.pause_reading()
+        self.hold_back(SLOW_CLIENT)
 
     def resume(self) -> None:
         """Read on."""
-        if self._paused and not self.transport.is_closing():
-            self._paused = False
-            self.transport.resume_reading()
+        self.let_go(SLOW_CLIENT)
 
     def quiet(self) -> bool:
         """Nothing waits to be read: the instance has neither closed this idle connection nor spoken out of turn."""
