@@ -27,6 +27,7 @@ def backlogs(stage: Stage) -> list[int]:
 
 def unread(stage: Stage, wire: Wire, one: Instance) -> None:
     """Ask until a little of the answers does not fit into the kernel's buffers any more."""
+    until(lambda: "hello" in stage.proxy.stats())
     while not any(backlogs(stage)):
         wire.send(GET)
         until(lambda: stage.proxy.stats()["hello"].classes.get(2) == len(one.heads))
