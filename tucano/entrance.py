@@ -16,6 +16,7 @@ class Entrance(NamedTuple):
         https: with TLS.
         redirect: whether who comes without TLS to a host with a certificate is sent to it.
         inside: for programs of this machine alone, on loopback: private services are reached there, too.
+        log: how a line of the access log looks: `combined` or `json`.
 
     """
 
@@ -23,6 +24,7 @@ class Entrance(NamedTuple):
     https: int | None = None
     redirect: bool = False
     inside: int | None = None
+    log: str = "combined"
 
     def open(self, host: str, balancers: int) -> Opened:
         """Listen, with sockets of its own for each balancer: the kernel spreads connections over them.
@@ -43,7 +45,9 @@ class Entrance(NamedTuple):
         ):
             if port is not None:
                 every[fd] = listen_many(address, port, option, balancers)
-        return Opened([{fd: sockets[at] for fd, sockets in every.items()} for at in range(balancers)], self.redirect)
+        return Opened(
+            [{fd: sockets[at] for fd, sockets in every.items()} for at in range(balancers)], self.redirect, self.log
+        )
 
 
 class Opened(NamedTuple):
@@ -52,16 +56,18 @@ class Opened(NamedTuple):
     Attributes:
         sockets: for each balancer, by the option of `tucano.node` that it is given with.
         redirect: as in `Entrance`.
+        log: as in `Entrance`.
 
     """
 
     sockets: list[dict[str, socket.socket]]
     redirect: bool
+    log: str
 
     @property
     def options(self) -> list[str]:
         """Further arguments of a balancer's node."""
-        return ["--https-redirect"] * self.redirect
+        return [*["--https-redirect"] * self.redirect, "--access-log", self.log]
 
     def port(self, fd: str) -> int:
         """The port that an option's sockets listen at; 0 if there is none."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import tucano
 from tucano.actors.kernel import Child, Law, Refused, System, Tree
-from tucano.actors.messages.keeper import SUCCEEDED
+from tucano.actors.messages.keeper import LEAVES, SERVES, SUCCEEDED
 from tucano.actors.node import Node
 from tucano.home import Home
 from tucano.rings import ring
@@ -30,6 +30,7 @@ from tucano.transport.zmq_link import ZmqLink
 
 if TYPE_CHECKING:
     from tucano.actors.proxy import Certificates, Proxy
+    from tucano.actors.proxy.log import Format
     from tucano.transport.door import Door
 
 log = logging.getLogger("tucano.node")
@@ -52,8 +53,8 @@ LEAVE = 60.0
 STOP_GRACE = 5.0
 """Seconds that open requests have when nobody takes over."""
 
-ANSWER = 5.0
-"""Seconds that the parent has to answer a process that leaves."""
+SUCCESSOR = 30.0
+"""Seconds that a successor has to serve, before we end without one."""
 
 
 class Options(argparse.Namespace):
@@ -73,7 +74,9 @@ class Options(argparse.Namespace):
     https_fd: int | None
     inside_fd: int | None
     https_redirect: bool
-    leaving_fd: int | None
+    access_log: Format
+    keeper_fd: int | None
+    keeper: socket.socket | None
     let_go: list[Proxy]
     services_host: str
     keys: bool
@@ -123,7 +126,8 @@ def balancer(options: Options, link: ZmqLink) -> list[Child]:
         Child("balancer", Balancer, {
             "make_proxy": functools.partial(_proxy, options, certificates, home / "access.log"),
             "cache": home / "routes.msgpack", "address": link.address, "controller": CONTROLLER,
-            "let_go": functools.partial(_let_go, options), "look": certificates.look if certificates else None,
+            "served": functools.partial(_tell, options, SERVES), "let_go": options.let_go.append,
+            "look": certificates.look if certificates else None,
         }, shutdown=10.0),
     ]  # fmt: skip
 
@@ -163,7 +167,8 @@ def run(options: Options) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     options.let_go = []
-    inherited = (options.fd, options.door_fd, options.http_fd, options.https_fd, options.inside_fd, options.leaving_fd)
+    options.keeper = None if options.keeper_fd is None else socket.socket(fileno=options.keeper_fd)
+    inherited = (options.fd, options.door_fd, options.http_fd, options.https_fd, options.inside_fd, options.keeper_fd)
     for descriptor in inherited:
         if descriptor is not None:
             os.set_inheritable(descriptor, False)
@@ -212,26 +217,36 @@ def _proxy(options: Options, certificates: Certificates | None, access_log: Path
     assert plain is not None, "a balancer needs --http-fd"
     secure = Secure(tls, certificates, options.https_redirect) if tls is not None and certificates is not None else None
     access_log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Proxy(plain, secure=secure, inside=inside, access_log=access_log, chance=random.Random())
+    return Proxy(
+        plain,
+        secure=secure,
+        inside=inside,
+        access_log=access_log,
+        log_format=options.access_log,
+        chance=random.Random(),
+    )
 
 
-def _let_go(options: Options, proxy: Proxy) -> None:
-    """Let users go on, while the actors stop and the bridge is closed."""
-    proxy.leave(PATIENCE)
-    options.let_go.append(proxy)
+def _tell(options: Options, what: bytes) -> None:
+    if options.keeper is not None:
+        with contextlib.suppress(ConnectionError):  # the parent has died
+            options.keeper.sendall(what)
 
 
 def _leave(options: Options) -> None:
-    """Have a successor take over on the same sockets, if there is to be one, and end what users have begun.
+    """Serve until a successor does on the same sockets, if there is to be one, and end what users have begun.
 
     Only when the bridge is closed: the successor has the same name and listens at the same address.
     """
     succeeded = False
-    if options.leaving_fd is not None and options.let_go:
-        with socket.socket(fileno=options.leaving_fd) as line, contextlib.suppress(OSError):  # the parent has died
-            line.settimeout(ANSWER)
-            line.sendall(b".")
-            succeeded = line.recv(1) == SUCCEEDED
+    if options.keeper is not None:
+        with options.keeper, contextlib.suppress(TimeoutError, ConnectionError):
+            if options.let_go:
+                _tell(options, LEAVES)
+                options.keeper.settimeout(SUCCESSOR)
+                succeeded = options.keeper.recv(1) == SUCCEEDED
+            for proxy in options.let_go if succeeded else ():
+                proxy.leave(PATIENCE)
     for proxy in options.let_go:
         proxy.stop(LEAVE if succeeded else STOP_GRACE, patient=succeeded)
 
@@ -266,9 +281,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--door-fd", type=int, help="a listening socket for clients, inherited (controller)")
     made.add_argument("--http-fd", type=int, help="the end users' listening socket, inherited (balancer)")
     made.add_argument("--https-fd", type=int, help="the same, for TLS (balancer)")
+    made.add_argument(
+        "--access-log", choices=("combined", "json"), default="combined", help="how its lines look (balancer)"
+    )
     made.add_argument("--https-redirect", action="store_true", help="send who comes without TLS to it (balancer)")
     made.add_argument("--inside-fd", type=int, help="the same, for this machine's own programs (balancer)")
-    made.add_argument("--leaving-fd", type=int, help="where to say that no new work is taken, inherited (balancer)")
+    made.add_argument("--keeper-fd", type=int, help="where to say that we serve, or leave, inherited (balancer)")
     made.add_argument("--http-port", type=int, default=0, help="end users' port, for people (controller)")
     made.add_argument("--services-host", default="127.0.0.1", help="where services listen (worker)")
     made.add_argument("--keys", action="store_true", help="use the keys in the home, on every connection")

@@ -107,9 +107,9 @@ class Ending(Attempt):
         shared, line, status, route, sent = self._shared, self._line, self._status, self._route, self._sent
         seconds = shared.clock() - self.began
         if route is not None:
-            route.in_flight -= 1
             slot = UNTIMED if self.tunnel else bisect_right(EDGES, seconds)
             (backend or route).tally.add(status, slot, self._fed, sent)
+            route.in_flight -= 1  # whoever sees that sees the counts, too
             if route.line is not None:
                 route.line.flow()
         shared.log.line(

@@ -39,6 +39,7 @@ def answered(stage: Stage) -> int:
 
 def unread(stage: Stage, wire: Wire, one: Instance) -> None:
     """Ask until a little of the answers does not fit into the kernel's buffers any more."""
+    until(lambda: "hello" in stage.proxy.stats())
     while not any(backlogs(stage)):
         wire.send(GET)
         until(lambda: answered(stage) == len(one.heads))

@@ -63,7 +63,7 @@ def test_a_cluster_goes_up_serves_and_goes_down_without_a_trace(home: Path) -> N
 
 
 def test_the_actors_of_a_cluster_are_watched_while_they_work(home: Path) -> None:
-    up(home)
+    up(home, "--access-log", "json")
     accepted = json.loads(tucano(home, "deploy", HELLO, "--json").stdout)
     assert len(accepted["trace"]) == 16
     found = data(home, "top", "--interval", 0.2)
@@ -71,6 +71,12 @@ def test_the_actors_of_a_cluster_are_watched_while_they_work(home: Path) -> None
     assert all(actor["messages"] is not None for actor in found["actors"])
     gateway = next(actor for actor in found["actors"] if actor["name"] == "gateway")
     assert gateway["messages"] > 0  # we have asked it
+    [service] = data(home, "top", "hello", "--interval", 0.2)["services"]
+    first, second = sorted(one["id"] for one in data(home, "show", "hello")["instances"])
+    assert [one["instance"] for one in service["instances"]] == [first, second]
+    assert second in good(home, "top", "hello", "--interval", 0.1)
+    assert "tucano services" in tucano(home, "top", "nobody", "--interval", 0.1).stderr
+    assert good(home, "metrics").endswith("# EOF\n")
     lines = good(home, "ps", "controller", "--events", "--crashes").splitlines()
     assert lines[0].startswith("controller, pid ")
     assert lines[-1] == "no actor has crashed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from tucano.home import Home, Running
     from tucano.token import Token
 
+
+class LogFormat(StrEnum):
+    """What the access log's lines may look like."""
+
+    COMBINED = "combined"
+    JSON = "json"
+
+
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="For users' requests; 0: any free one.")]
 HttpsOption = Annotated[
     int | None, typer.Option(min=0, max=65535, help="The same with TLS, see `tucano tls`; 0: any free one.")
@@ -25,6 +34,9 @@ RedirectOption = Annotated[
 ]
 InsideOption = Annotated[
     int | None, typer.Option(min=0, max=65535, help="For programs of this machine only; 0: any free one.")
+]
+LogOption = Annotated[
+    LogFormat, typer.Option("--access-log", help="How a line of the access log looks: Combined Log Format, or JSON.")
 ]
 ZmqOption = Annotated[int, typer.Option(min=0, max=65535, help="For administration; 0: any free one.")]
 ListenOption = Annotated[
@@ -47,6 +59,7 @@ def up(
     https_port: HttpsOption = None,
     https_redirect: RedirectOption = False,
     inside_port: InsideOption = None,
+    access_log: LogOption = LogFormat.COMBINED,
     zmq_port: ZmqOption = 0,
     listen: ListenOption = None,
     bridge_port: BridgeOption = 0,
@@ -59,7 +72,7 @@ def up(
 ) -> None:
     """Start a cluster on this machine; in the foreground until Ctrl-C, which stops everything in order."""
     arguments = ["--workers", str(workers), "--balancers", str(balancers), "--services-host", services_host]
-    arguments += _entrance(port, https_port, https_redirect, inside_port)
+    arguments += _entrance(port, https_port, https_redirect, inside_port, access_log)
     _start_cluster(the_home(home), arguments + _doors(zmq_port, listen, bridge_port), detach, json)
 
 
@@ -94,6 +107,7 @@ def balancer(
     https_port: HttpsOption = None,
     https_redirect: RedirectOption = False,
     inside_port: InsideOption = None,
+    access_log: LogOption = LogFormat.COMBINED,
     address: AddressOption = None,
     bridge_port: BridgeOption = 0,
     detach: DetachOption = False,
@@ -101,14 +115,16 @@ def balancer(
     json: JsonOption = False,
 ) -> None:
     """Run a balancer on this machine for a cluster on another; in the foreground until Ctrl-C."""
-    options = _own(address, bridge_port) + _entrance(port, https_port, https_redirect, inside_port)
+    options = _own(address, bridge_port) + _entrance(port, https_port, https_redirect, inside_port, access_log)
     _start_joined(the_home(home), "balancer", join, options, detach, json)
 
 
-def _entrance(port: int, https_port: int | None, redirect: bool, inside_port: int | None) -> list[str]:
+def _entrance(
+    port: int, https_port: int | None, redirect: bool, inside_port: int | None, access_log: LogFormat
+) -> list[str]:
     if redirect and https_port is None:
         raise typer.BadParameter("there is no TLS to be sent to: give --https-port, too", param_hint="--https-redirect")
-    options = ["--port", str(port)]
+    options = ["--port", str(port), "--access-log", access_log.value]
     options += [] if https_port is None else ["--https-port", str(https_port)]
     options += [] if inside_port is None else ["--inside-port", str(inside_port)]
     return options + ["--https-redirect"] * redirect
