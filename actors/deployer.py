@@ -98,6 +98,7 @@ class Deployer(Actor):
                 self.insist(self.ref.node)
                 self._inventory(node, instances)
             case Drained(ids, balancer, pid):
+                self.insist(balancer)
                 self._words[balancer] = Word(pid, frozenset(ids))
                 self._end_drained()
             case ReconcileDue():
