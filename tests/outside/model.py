@@ -9,13 +9,16 @@ from tucano.actors.proxy.answer import CLOSES, STAYS, parse_answer
 from tucano.actors.proxy.head import CHUNKED, UNTIL_CLOSE, Heads
 from tucano.actors.proxy.rules import EMPTY_LINES, Refused, check_partial
 
+_CLIENT = b"for=127.0.0.1;proto=http\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\r\n"
+"""What a head goes on with, of who asks: see `Client.forwarded`."""
+
 
 class Asked(NamedTuple):
     """A request that was taken.
 
     Attributes:
         raw: Its bytes as they came.
-        onward: Its bytes as they are sent on, but for the lines about the client.
+        onward: Its bytes as they are sent on, but for its id.
         method: The method.
         targets: The target as it came, and as it is sent on.
         body: The payload, without chunks.
@@ -64,7 +67,7 @@ def requests(data: bytes) -> Read:
         asked.append(
             Asked(
                 raw=data[: len(data) - len(rest)],
-                onward=request.onward + b"\r\n" + request.fields.lines + b"\r\n" + sent,
+                onward=request.onward + b"\r\n" + request.fields.lines + _CLIENT + sent,
                 method=request.method,
                 targets=(request.line.split(b" ")[1], request.onward.split(b" ")[1]),
                 body=payload,
