@@ -141,7 +141,7 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         first_byte: seconds until an answer begins, from when the whole request is there.
         idle: seconds in which nothing of a body comes, either way.
         tunnel: the same for connections that left HTTP, such as WebSocket.
-        request: seconds for the whole, however it proceeds; 0 for no limit.
+        request: seconds for the whole, however it proceeds, unless it leaves HTTP; 0 for no limit.
 
     """
 

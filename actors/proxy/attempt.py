@@ -131,7 +131,7 @@ class Attempt:
     def _choose(self, route: "Route", bond: Bond, now: float) -> Backend | None:
         """Whom the cookie names, if that serves; None, too, if it is full: the user waits there."""
         to, rota = bond.to, route.rota
-        if to is None or to in self._tried or not rota.keeps(to):
+        if to is None or to in self._tried or not rota.keeps(to, now):
             return rota.pick(now, self._tried, bond.key)
         return None if rota.full(to) else to
 
@@ -141,7 +141,7 @@ class Attempt:
         except OSError as error:
             # Nothing was sent: any request may go to another instance.
             now = self._shared.clock()
-            route.rota.avoid(backend, now + self._shared.timeouts.avoid, now)
+            route.rota.avoid(backend, now + self._shared.timeouts.avoid)
             route.failed(backend, now)
             if isinstance(error, TimeoutError):
                 limit = route.timeouts.connect

@@ -100,7 +100,10 @@ class Exchange(Ending):
         self._status = answer.status
         self._held = None
         self.tunnel = True
-        cookie = self._bond.cookie if self._bond is not None else b""
+        bond = self._bond
+        cookie = bond.cookie if bond is not None else b""
+        if self._route is not None:
+            self._route.judge(self._backend, answer.status, bond.sent_at if bond is not None else 0.0)
         name = answer.request_id or self._id
         self.client.transport.write(b"".join((answer.head, name, b"\r\n", cookie, STAYS, data)))
         self._sent = len(data)

@@ -37,7 +37,7 @@ class Late(NamedTuple):
 
 def overdue(timeouts: model.Timeouts, seen: Seen) -> Late | None:
     """The limit that a request has exceeded, if any."""
-    if timeouts.request and seen.took >= timeouts.request:
+    if timeouts.request and not seen.tunnel and seen.took >= timeouts.request:
         return Late("complete its answer", "timeouts.request", timeouts.request)
     if seen.choked:
         return None

@@ -11,7 +11,9 @@ from typing import Final, Generic
 from tucano.actors.messages import model
 
 from .ejection import Ejection
-from .policies import C, Policy, make
+from .policies import C, Candidate, Policy, make
+
+__all__ = ["Candidate", "Rota"]
 
 _COLD: Final = 0.1  # the share of an instance that has just joined others, of its weight
 _STEPS: Final = 50  # in which that grows
@@ -75,17 +77,17 @@ class Rota(Generic[C]):
         self.ejection.replace(self.members)
         self._look(now)
 
-    def avoid(self, one: C, until: float, now: float = 0.0) -> None:
+    def avoid(self, one: C, until: float) -> None:
         """Do not choose `one` before `until` if there is another."""
         if one in self.members:
             self._avoided[one] = until
-            self._look(now)
+            self._due = -inf
 
     def failed(self, one: C, now: float) -> bool:
         """A request failed at `one`; True if that ejects it."""
         ejected = self.ejection.failed(one, now)
         if ejected:
-            self._look(now)
+            self._due = -inf
         return ejected
 
     def pick(self, now: float, tried: Collection[C] = (), key: bytes | None = None) -> C | None:
@@ -105,8 +107,10 @@ class Rota(Generic[C]):
             fit = [one for one in fit if one.open < self._cap]
         return self._policy.choose(fit, now, key) if fit else None
 
-    def keeps(self, one: C) -> bool:
+    def keeps(self, one: C, now: float) -> bool:
         """Whether `one` can be chosen, as far as it is not full."""
+        if now >= self._due:
+            self._look(now)
         return one in self._fit
 
     def full(self, one: C) -> bool:

@@ -19,7 +19,7 @@ class Candidate:
     """Something that can be chosen.
 
     Args:
-        key: Says which one it is, the same at each balancer and for as long as it lives.
+        identity: Says which one it is, the same at each balancer and for as long as it lives.
 
     Attributes:
         open: Its requests that have begun and not ended.
@@ -30,10 +30,10 @@ class Candidate:
         measured: When the latency was measured.
     """
 
-    __slots__ = ("key", "latency", "measured", "open", "passed", "stride", "weight")
+    __slots__ = ("identity", "latency", "measured", "open", "passed", "stride", "weight")
 
-    def __init__(self, key: str = "") -> None:
-        self.key = key
+    def __init__(self, identity: str = "") -> None:
+        self.identity = identity
         self.open = 0
         self.weight = 1.0
         self.stride = 1.0
@@ -190,9 +190,9 @@ class Hash(Generic[C]):
         points = _POINTS if len(members) <= _MANY else _FEW_POINTS
         least = min((one.stride for one in members), default=1.0)
         ring = [
-            (point, one.key, one)
+            (point, one.identity, one)
             for one in members
-            for point in _points(one.key, max(1, round(points * least / one.stride)))
+            for point in _points(one.identity, max(1, round(points * least / one.stride)))
         ]
         ring.sort(key=lambda spot: spot[:2])
         self._points = [point for point, _, _ in ring]
@@ -211,11 +211,11 @@ class Hash(Generic[C]):
         return among[0]  # not reached while `among` are members
 
 
-def _points(key: str, count: int) -> list[int]:
+def _points(identity: str, count: int) -> list[int]:
     """The first points of a member on the ring: 64-bit numbers."""
     found: list[int] = []
     while len(found) < count:
-        digest = blake2b(b"%d/%b" % (len(found), key.encode())).digest()
+        digest = blake2b(b"%d/%b" % (len(found), identity.encode())).digest()
         found += (int.from_bytes(digest[at : at + 8]) for at in range(0, 64, 8))
     return found[:count]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import socket
 import threading
 from collections import Counter
@@ -14,6 +16,7 @@ from tests.actors.test_proxy_kit import Instance, Reply, Stage, Wire, answers, s
 from tests.actors.test_proxy_retry import hang_up, refusing
 from tucano.actors.messages.model import Balance, Route, Timeouts
 from tucano.actors.proxy import Service, Target
+from tucano.actors.proxy.table import Table
 
 GET = b"GET / HTTP/1.1\r\nHost: hello\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -86,6 +89,19 @@ def test_a_private_service_does_not_exist_for_users(stage: Stage) -> None:
     assert who(get(stage, "a.b")) == b"open"
     assert get(stage, "secret").body == get(stage, "absent").body.replace(b"absent", b"secret")
     assert get(stage, "secret").status == 404
+
+
+def test_at_the_inside_port_private_services_are_found_too() -> None:
+    loop = asyncio.new_event_loop()
+    table = Table(loop, random.Random(7), lambda: 0.0)
+    rules = {"secret": Route(("a.b",), private=True), "open": Route(("*.b",))}
+    table.apply({name: Service(name, (), expected=False, route=rule) for name, rule in rules.items()})
+    for directory, seen in ((table.users, "open"), (table.inside, "secret")):
+        for _ in range(2):
+            found = directory.known.get(b"a.b") or directory.find(b"a.b", b"/", b"")
+            assert found is not None
+            assert found.name == seen
+    loop.close()
 
 
 def test_a_sticky_user_stays_until_the_instance_goes(stage: Stage) -> None:
@@ -285,14 +301,14 @@ def test_an_answer_that_stops_in_the_middle_is_cut_so_that_its_reader_sees_it(st
 def test_an_answer_that_goes_on_may_take_longer_than_the_limit_between_its_bytes(stage: Stage) -> None:
     def script(instance: Instance, wire: Wire) -> None:
         wire.head()
-        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n")
-        for _ in range(12):
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n")
+        for _ in range(25):
             instance.go.wait(0.1)
             wire.send(b"x")
         wire.head()
 
-    stage.serve(script, timeouts=Timeouts(first_byte=0.8, idle=0.8))
-    assert get(stage, "hello").body == b"x" * 12
+    stage.serve(script, timeouts=Timeouts(first_byte=2.0, idle=2.0))
+    assert get(stage, "hello").body == b"x" * 25
 
 
 def test_the_limit_of_the_whole_holds_however_the_answer_proceeds(stage: Stage) -> None:
@@ -351,7 +367,7 @@ def test_a_tunnel_in_which_nothing_is_said_ends(stage: Stage) -> None:
         while data := wire.file.read1():
             wire.send(data)
 
-    stage.serve(script, timeouts=Timeouts(first_byte=0.1, idle=0.1, tunnel=0.5))
+    stage.serve(script, timeouts=Timeouts(first_byte=0.2, idle=0.2, tunnel=2.0, request=0.2))
     with stage.wire() as wire:
         wire.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"))
         assert wire.head() is not None

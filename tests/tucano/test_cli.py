@@ -241,7 +241,7 @@ def test_deploy_prints_a_line_for_each_step_and_ends_when_it_serves(
     stand_in: StandIn, home: Path, service: Path
 ) -> None:
     lines = good(home, "deploy", service).splitlines()
-    assert lines[0].startswith("packed 2 files")
+    assert lines[0].startswith("packed 1 file,")
     assert lines[1].startswith("uploaded")
     assert lines[2] == "revision 2 accepted, 2 replicas wanted"
     assert "hello-20 on worker-1: ready" in lines
