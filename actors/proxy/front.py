@@ -147,7 +147,7 @@ class Client(Reading):
 
     def _body(self, exchange: Exchange, data: bytes) -> None:
         if len(data) > LONG:
-            self.give_way(self.shared.loop)
+            self.give_way()
         try:
             self._buffer = exchange.feed(data)
         except Refused as refused:
