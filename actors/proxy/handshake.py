@@ -77,7 +77,8 @@ class SecureFront:
         try:
             await shared.loop.connect_accepted_socket(
                 lambda: Client(shared, secure=True), sock, ssl=self._certificates.server,
-                ssl_handshake_timeout=shared.timeouts.handshake, ssl_shutdown_timeout=shared.timeouts.linger,
+                ssl_handshake_timeout=shared.timeouts.handshake,
+                ssl_shutdown_timeout=shared.timeouts.stall,  # in which what was written last must be read, too
             )  # fmt: skip
         except OSError as error:
             why = getattr(error, "reason", None) or str(error) or type(error).__name__

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.actors.test_proxy_kit import Instance, Stage, Wire, staged, until
+from tests.actors.test_proxy_kit import Instance, Stage, Wire, answers, staged, until
 from tests.certs import make, needs_openssl, number, tls, trusting
 from tucano.actors.proxy import Certificates, Secure, Timeouts
 from tucano.actors.proxy.head import Heads
@@ -133,6 +133,25 @@ def test_an_answer_that_closes_ends_with_a_goodbye(secured: Secured) -> None:
         assert wire.reply().status == 404
         assert wire.closed()
     until(lambda: not secured.stage.open())
+
+
+def test_who_reads_slowly_gets_all_of_a_last_answer(kept: Path, tmp_path: Path) -> None:
+    body = os.urandom(2_000_000)
+    certificates = Certificates(kept)
+    certificates.look()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        secure = Secure(listener.dup(), certificates)
+        with staged(secure=secure, timeouts=Timeouts(linger=0.01)) as stage:
+            stage.serve(answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body))
+            trust = trusting(kept / "hello.example.org" / "cert.pem")
+            with Wire(tls(listener.getsockname(), "hello.example.org", trust)) as wire:
+                wire.send(b"GET / HTTP/1.1\r\nHost: hello\r\nConnection: close\r\n\r\n")
+                assert wire.head() is not None
+                got, pause = b"", threading.Event()
+                while data := wire.file.read(100_000):
+                    got += data
+                    pause.wait(0.01)  # a slow reader
+                assert got == body
 
 
 def test_a_websocket_is_a_tunnel_over_tls_too(secured: Secured) -> None:

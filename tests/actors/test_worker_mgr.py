@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from tests.actors.builders import instance, worker
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
@@ -50,6 +52,17 @@ def test_a_worker_on_a_node_that_is_not_connected_is_silent_then_gone(node: Star
     here = node(record(tmp_path), MANAGER, deployer=Probe(), notifier=Probe())
     here.ref("worker_mgr").ask(hello("far"), timeout=5)
     eventually(lambda: state(here, "far") == "gone")
+
+
+def test_a_balancer_that_is_silent_has_longer_to_come_back(node: Start, tmp_path: Path) -> None:
+    people = Probe()
+    here = node(record(tmp_path), MANAGER, deployer=Probe(), notifier=people)
+    here.ref("worker_mgr").ask(msgspec.structs.replace(hello("edge"), role="balancer"), timeout=5)
+    eventually(lambda: state(here, "edge") == "silent")
+    here.ref("worker_mgr").ask(hello("far"), timeout=5)
+    eventually(lambda: state(here, "far") == "gone")
+    assert state(here, "edge") == "silent"
+    assert people.wait_for(Notify).subject == "far"
 
 
 def test_who_says_hello_again_has_been_there_since_the_first_time(node: Start, tmp_path: Path) -> None:
