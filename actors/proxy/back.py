@@ -61,7 +61,6 @@ class Upstream(Reading):
         asker: Whoever waits for the answer; None while idle.
         keep_alive: The instance takes another request after this answer.
         reused: It has carried an exchange before this one.
-        paused: It is not read, since the client is slow.
     """
 
     __slots__ = (
@@ -205,7 +204,7 @@ class Upstream(Reading):
 
     @property
     def paused(self) -> bool:
-        """The client is slow."""
+        """It is not read, since the client is slow."""
         return bool(self._held_back & SLOW_CLIENT)
 
     def quiet(self) -> bool:

@@ -112,9 +112,10 @@ class Ending(Attempt):
             route.in_flight -= 1  # whoever sees that sees the counts, too
             if route.line is not None:
                 route.line.flow()
+        # Of the bytes that a request line may have, `"` and `\` alone are not plain in the log.
         shared.log.line(
             self.client.peer,
-            escaped(line) if b'"' in line or b"\\" in line else line,
+            escaped(line) if 0x22 in line or 0x5C in line else line,
             status,
             sent,
             self._fields.agent,

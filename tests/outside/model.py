@@ -9,16 +9,13 @@ from tucano.actors.proxy.answer import CLOSES, STAYS, parse_answer
 from tucano.actors.proxy.head import CHUNKED, UNTIL_CLOSE, Heads
 from tucano.actors.proxy.rules import EMPTY_LINES, Refused, check_partial
 
-_CLIENT = b"for=127.0.0.1;proto=http\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\r\n"
-"""What a head goes on with, of who asks: see `Client.forwarded`."""
-
 
 class Asked(NamedTuple):
     """A request that was taken.
 
     Attributes:
         raw: Its bytes as they came.
-        onward: Its bytes as they are sent on, but for its id.
+        onward: Its bytes as they are sent on, but for the lines about the client.
         method: The method.
         targets: The target as it came, and as it is sent on.
         body: The payload, without chunks.
@@ -67,7 +64,7 @@ def requests(data: bytes) -> Read:
         asked.append(
             Asked(
                 raw=data[: len(data) - len(rest)],
-                onward=request.onward + b"\r\n" + request.fields.lines + _CLIENT + sent,
+                onward=request.onward + b"\r\n" + request.fields.lines + _FORWARDED + sent,
                 method=request.method,
                 targets=(request.line.split(b" ")[1], request.onward.split(b" ")[1]),
                 body=payload,
@@ -78,6 +75,9 @@ def requests(data: bytes) -> Read:
         data = rest
         if asked[-1].last:
             return Read(asked, None, cut=False)
+
+
+_FORWARDED = b"for=127.0.0.1;proto=http\r\n\r\n"  # as `Client.forwarded` goes on, without an id
 
 
 def _body(length: int, came: bytes) -> tuple[bytes, bytes, bytes, bool]:
@@ -128,4 +128,5 @@ def answer(data: bytes, method: bytes) -> Answered | None:
         return None
     tail = CLOSES if until_close else STAYS
     raw = data[: len(data) - len(rest)]
-    return Answered(raw, read.head + tail + sent, interim, read.status, payload, until_close)
+    head = read.head.removesuffix(b"X-Request-Id: ")  # none is said, so one would be made
+    return Answered(raw, head + tail + sent, interim, read.status, payload, until_close)
