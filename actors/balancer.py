@@ -18,6 +18,7 @@ from tucano.actors.messages import deployer, discovery, worker_mgr
 from tucano.actors.messages.balancer import (
     CacheDue,
     DrainDue,
+    ListenDue,
     Loaded,
     RefreshDue,
     Registered,
@@ -29,7 +30,7 @@ from tucano.actors.messages.balancer import (
     WatchDue,
 )
 from tucano.actors.messages.model import Instance, Service, Worker
-from tucano.actors.proxy import Proxy
+from tucano.actors.proxy import Proxy, ServiceStats
 from tucano.actors.pure.routing import routes
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ REFRESH = 10.0
 DRAIN_LOOK = 0.05
 """Seconds between two looks at what draining instances still have to do."""
 
+LISTEN_LOOK = 0.5
+"""Seconds between two looks at the ports of tcp services."""
+
 STOP_GRACE = 5.0
 """Seconds that open requests have when the balancer is stopped."""
 
@@ -57,6 +61,7 @@ _Inbox = (
     | Registered
     | discovery.Changed
     | DrainDue
+    | ListenDue
     | SaveDue
     | CacheDue
     | ShowTraffic
@@ -103,6 +108,8 @@ class Balancer(Actor):
         self._instances: dict[str, Instance] = {}
         self._workers: dict[str, Worker] = {}
         self._looking = False
+        self._listening = False
+        self._unheard: dict[str, str] | None = None  # what the deployer was told last
         self._saving = False
         self._registered = False
         self._serving = False
@@ -151,6 +158,8 @@ class Balancer(Actor):
                     self.note(WatchDue())
             case DrainDue():
                 self._look_at_draining()
+            case ListenDue():
+                self._look_at_listening()
             case SaveDue():
                 self._save()
             case CacheDue():
@@ -176,6 +185,7 @@ class Balancer(Actor):
             self.after(RETRY, RetryDue())
             return
         self._asking = False
+        self._unheard = None  # a new controller may not know it
         self._revision = result.revision
         self._services.clear()
         self._instances.clear()
@@ -204,6 +214,9 @@ class Balancer(Actor):
         if not self._looking and any(i.state == "draining" for i in self._instances.values()):
             self._looking = True
             self.after(DRAIN_LOOK, DrainDue())
+        if not self._listening and any(s.route.protocol == "tcp" for s in self._services.values()):
+            self._listening = True
+            self.after(LISTEN_LOOK, ListenDue())
         if not self._saving:
             self._saving = True
             self.after(1.0, SaveDue())
@@ -219,6 +232,17 @@ class Balancer(Actor):
         self._looking = bool(draining)
         if draining:
             self.after(DRAIN_LOOK, DrainDue())
+
+    def _look_at_listening(self) -> None:
+        """Tell the deployer where users cannot connect, as long as there are tcp services, when that has changed."""
+        assert self._proxy is not None
+        unheard = self._proxy.unheard()
+        if unheard != self._unheard:
+            self._unheard = unheard
+            self._deployer.tell(deployer.ListeningReported(self.ref.node, unheard))
+        self._listening = any(s.route.protocol == "tcp" for s in self._services.values())
+        if self._listening:
+            self.after(LISTEN_LOOK, ListenDue())
 
     def _serve_from_cache(self) -> None:
         if self._serving or not self._cache.exists():
@@ -244,7 +268,11 @@ class Balancer(Actor):
     def _traffic(self) -> Traffic:
         assert self._proxy is not None
         counts = self._proxy.stats().items()
-        return Traffic(tuple(ServiceTraffic(name, s.requests, s.errors, s.retries, s.in_flight) for name, s in counts))
+        return Traffic(tuple(_counted(name, stats) for name, stats in counts))
+
+
+def _counted(name: str, s: ServiceStats) -> ServiceTraffic:
+    return ServiceTraffic(name, s.requests, s.errors, s.retries, s.in_flight, s.received, s.sent)
 
 
 T = TypeVar("T")

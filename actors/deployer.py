@@ -8,7 +8,8 @@ on the way is said again.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import assert_never
 
 import msgspec
@@ -22,6 +23,7 @@ from tucano.actors.messages.deployer import (
     Drained,
     InstanceReported,
     InventoryReported,
+    ListeningReported,
     Loaded,
     ReconcileDue,
     Restart,
@@ -49,7 +51,7 @@ LOST = 600.0
 """Seconds that an instance of a worker that is gone is remembered, in case both come back."""
 
 _Inbox = (
-    Deploy | Scale | Restart | Undeploy | InstanceReported | InventoryReported | Drained
+    Deploy | Scale | Restart | Undeploy | InstanceReported | InventoryReported | ListeningReported | Drained
     | ReconcileDue | Written | Loaded | discovery.Changed | Down
 )  # fmt: skip
 
@@ -60,13 +62,17 @@ class Deployer(Actor):
     Args:
         record: address of discovery.
         people: address of the notifier.
+        ports: those that the cluster itself listens at, and what for.
 
     """
 
     Inbox = _Inbox
 
-    def __init__(self, record: str = "discovery", people: str = "notifier") -> None:
+    def __init__(
+        self, record: str = "discovery", people: str = "notifier", ports: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
         super().__init__()
+        self._ports = ports
         self._record = self.address(record)
         self._people = self.address(people)
         self._loaded = False
@@ -95,6 +101,8 @@ class Deployer(Actor):
             case Drained(ids):
                 for known in self._known(ids, "draining"):
                     self._end(known)
+            case ListeningReported(balancer, unheard):
+                self._heard(balancer, unheard)
             case ReconcileDue():
                 self._tick()
                 self.after(TICK, ReconcileDue())
@@ -169,7 +177,7 @@ class Deployer(Actor):
     def _command(self, message: Command) -> None:
         if not self._loaded:
             raise Refused("unavailable", "the controller is starting: try again in a moment")
-        decided = wanted(self._services, message, self.wall())
+        decided = wanted(self._services, message, self.wall(), self._ports)
         name = decided.service.name
         reply = self.reply_later()
 
@@ -239,6 +247,19 @@ class Deployer(Actor):
             else:
                 self._remove(known)
                 self._reconcile(known.service)
+
+    def _heard(self, balancer: str, unheard: Mapping[str, str]) -> None:
+        if not self._loaded:
+            return
+        for service in list(self._services.values()):
+            why = f"{balancer} {unheard[service.name]}" if service.name in unheard else ""
+            if service.unheard == why or not (why or service.unheard.startswith(f"{balancer} ")):
+                continue  # nothing new, or another balancer's trouble
+            self._write(msgspec.structs.replace(service, unheard=why))
+            kind, text = (
+                ("port_refused", why) if why else ("port_opened", f"{balancer} listens at {service.route.port}")
+            )
+            self._event(kind, service.name, text)
 
     def _lose(self, instances: Sequence[Instance], why: str) -> None:
         for instance in instances:

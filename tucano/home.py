@@ -5,6 +5,7 @@ HOME/
   cluster.json     the cluster's identity
   running.json     process and ports of the cluster that runs here now; absent when none does
   listening.json   where a cluster with keys listened last, for the next time
+  sockets          where the parent hands out listening sockets of tcp services, to this user
   lock             held by the parent process: one cluster a home
   keys/            who is admitted, and the keys of what runs here; see `tucano.keys`
   logs/            one file a process

@@ -35,7 +35,7 @@ def listen(host: str, port: int, option: str) -> socket.socket:
     Args:
         host: IPv4 address.
         port: TCP port, 0 for any free one.
-        option: by which another port can be chosen, for the error.
+        option: of a command (`--port`) or key in `tucano.toml` by which another port can be chosen, for the error.
 
     Raises:
         CannotListen: it cannot be had; says who has it, as far as this user may know.
@@ -50,8 +50,9 @@ def listen(host: str, port: int, option: str) -> socket.socket:
         listening.close()
         if not _is_here(host):
             raise CannotListen(f"{host} is no address of this machine ({error.strerror})") from error
+        any_free = ", or 0 for any free one" if option.startswith("--") else ""
         raise CannotListen(
-            f"port {port} {_whose(port)} ({error.strerror}): choose another with {option}, or 0 for any free one"
+            f"port {port} {_whose(port)} ({error.strerror}): choose another with {option}{any_free}"
         ) from error
     return listening
 

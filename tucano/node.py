@@ -83,7 +83,7 @@ def controller(options: Options, link: ZmqLink) -> list[Child]:
         Child("node", Node),
         Child("discovery", Discovery, {"path": kept / "record.sqlite"}),
         Child("notifier", Notifier, {"webhook": os.environ.get("TUCANO_WEBHOOK", "")}),
-        Child("deployer", Deployer),
+        Child("deployer", Deployer, {"ports": _own_ports(options)}),
         Child("worker_mgr", WorkerMgr),
         Child("gateway", Gateway, {
             "make_door": functools.partial(_door, options), "about": about,
@@ -100,7 +100,7 @@ def balancer(options: Options, link: ZmqLink) -> list[Child]:
     return [
         Child("node", Node),
         Child("balancer", Balancer, {
-            "make_proxy": functools.partial(_proxy, options.http_fd, home / "access.log"),
+            "make_proxy": functools.partial(_proxy, options, home / "access.log"),
             "cache": home / "routes.msgpack", "address": link.address, "controller": CONTROLLER,
         }, shutdown=10.0),
     ]  # fmt: skip
@@ -173,13 +173,16 @@ def _stop_services(system: System) -> None:
         log.error("services may be left: %s", refused)
 
 
-def _proxy(fd: int | None, access_log: Path) -> Proxy:
+def _proxy(options: Options, access_log: Path) -> Proxy:
     """A data path on the inherited listening socket, of which each incarnation has a copy."""
     from tucano.actors.proxy import Proxy
+    from tucano.sockets import ParentSockets
 
-    assert fd is not None, "a balancer needs --http-fd"
+    assert options.http_fd is not None, "a balancer needs --http-fd"
     access_log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Proxy(socket.socket(fileno=os.dup(fd)), access_log=access_log, chance=random.Random())
+    listener = socket.socket(fileno=os.dup(options.http_fd))
+    sockets = ParentSockets(Home(options.home), options.name, listener.getsockname()[0])
+    return Proxy(listener, sockets=sockets, access_log=access_log, chance=random.Random())
 
 
 def _door(options: Options) -> Door:
@@ -199,6 +202,13 @@ def _port(fd: int | None) -> int:
         return 0
     with socket.socket(fileno=os.dup(fd)) as listening:
         return int(listening.getsockname()[1])
+
+
+def _own_ports(options: Options) -> dict[int, str]:
+    """Where the cluster itself listens at the users' address, and what for."""
+    return {
+        _port(options.http_fd): "users' HTTP", _port(options.door_fd): "clients", _port(options.fd): "its bridge"
+    }  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

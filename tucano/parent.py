@@ -32,6 +32,7 @@ from tucano.home import Home, HomeInUse, Running
 from tucano.keys import Keys, KeysError
 from tucano.listening import CannotListen
 from tucano.plan import Here, Joined, Plan
+from tucano.sockets import SocketKeeper
 from tucano.transport.security import Insecure
 
 log = logging.getLogger("tucano.parent")
@@ -91,6 +92,7 @@ class Parent:
         except (CannotListen, KeysError, Insecure, HomeInUse) as error:
             raise CannotStart(str(error)) from error
         self._home.announce(self._running)
+        self._sockets = SocketKeeper(self._home)
         _adopt_orphans()
         self._system = System("parent")
         self._system.run([Child(c.name, Keeper, {"command": c, "tell": self._on_pid}) for c in commands])
@@ -145,6 +147,7 @@ class Parent:
                 self._wait(system, name, future)
         system.stop()
         _bury_orphans(set())
+        self._sockets.close()
         self._home.retract()
         for listening in self._plan.held:
             listening.close()

@@ -45,6 +45,7 @@ _IN_WORDS = {
     "service.name": "1 to 40 of a-z, 0-9 and '-', the first a letter, the last not '-' (it stands in host names)",
     "health.http": 'a path such as "/healthz": "/" first, ASCII without spaces, at most 1024 characters',
     "run.env": 'a table of texts, such as { GREETING = "hi" }',
+    "route.port": "a whole number from 1024 to 65535",
 }
 """What is allowed where the bare type or pattern would not help a person."""
 
@@ -180,6 +181,8 @@ def _table_problems(name: str, table: Mapping[str, Any]) -> Iterator[str]:
             yield f"{dotted}: {complaint}"
         elif dotted == "run.env":
             yield from _env_problems(found)
+    if name == "route" and (table.get("protocol") == "tcp") != ("port" in table):
+        yield f"route.port: {'not allowed here' if 'port' in table else 'missing'}; {model.PORT_RULE}"
 
 
 def _env_problems(env: Mapping[str, Any]) -> Iterator[str]:
@@ -228,6 +231,12 @@ def _complaint(dotted: str, kind: inspect.Type, found: object) -> str | None:
             )
         case inspect.DictType():
             fits = isinstance(found, dict)
+        case inspect.BoolType():
+            fits = isinstance(found, bool)
+        case inspect.LiteralType(values=values):
+            fits = found in values
+        case inspect.UnionType(types=types):  # of one type and None, which TOML cannot say
+            return _complaint(dotted, next(one for one in types if not isinstance(one, inspect.NoneType)), found)
         case _:
             raise NotImplementedError(f"{dotted}: {kind}")
     return None if fits else complain
@@ -244,6 +253,10 @@ def _allowed(dotted: str, kind: inspect.Type) -> str:
             return f"a number of seconds above 0 and up to {high:g}"
         case inspect.StrType(min_length=low, max_length=high):
             return f"a text of {'' if low else 'at most '}{'1 to ' if low else ''}{high} characters"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.LiteralType(values=values):
+            return " or ".join(f'"{value}"' for value in values)
         case _:
             raise NotImplementedError(f"{dotted}: {kind}")
 

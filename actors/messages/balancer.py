@@ -43,18 +43,27 @@ class DrainDue(Message, frozen=True):
     """Note to self: look whether draining instances have open requests."""
 
 
+class ListenDue(Message, frozen=True):
+    """Note to self: look whether users can connect to the tcp services."""
+
+
 class ShowTraffic(Message, frozen=True):
     """Answered with `Traffic`."""
 
 
 class ServiceTraffic(Message, frozen=True):
-    """One service's counts since the balancer started."""
+    """One service's counts since the balancer started.
+
+    Requests of a tcp service are its connections; received from users and sent to them: its bytes.
+    """
 
     service: str
     requests: int
     errors: int
     retries: int
     in_flight: int
+    received: int = 0
+    sent: int = 0
 
 
 class Traffic(Message, frozen=True):

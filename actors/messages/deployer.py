@@ -68,6 +68,13 @@ class Drained(Message, frozen=True):
     ids: tuple[str, ...]
 
 
+class ListeningReported(Message, frozen=True):
+    """A balancer's word on the ports of tcp services: by service, why it cannot listen there; all others are open."""
+
+    balancer: str
+    unheard: dict[str, str]
+
+
 class ReconcileDue(Message, frozen=True):
     """Note to self: compare wanted and actual, change or no change."""
 

@@ -68,6 +68,42 @@ class Health(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline: Seconds = 60.0
 
 
+class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How users reach a service.
+
+    Attributes:
+        protocol: http, at the users' port that all services share; tcp, at a port of its own; zmq, at the users'
+            Majordomo port that all services share.
+        port: where every balancer listens for a tcp service; None for the others.
+
+    Raises:
+        ValueError: a tcp service has no port, or another has one.
+
+    """
+
+    protocol: Literal["http", "tcp", "zmq"] = "http"
+    port: Annotated[int, msgspec.Meta(ge=1024, le=65_535)] | None = None
+
+    def __post_init__(self) -> None:
+        """See that protocol and port go together."""
+        if (self.protocol == "tcp") != (self.port is not None):
+            raise ValueError(PORT_RULE)
+
+
+class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How requests are spread over the instances.
+
+    Attributes:
+        repeat: a request of a zmq service whose instance died is sent to another one: doing it twice does no harm.
+
+    """
+
+    repeat: bool = False
+
+
+PORT_RULE = "a tcp service needs a port, from 1024 to 65535, and only a tcp service has one"
+
+
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service as its owner describes it in `tucano.toml`."""
 
@@ -76,6 +112,8 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     build: Build = Build()
     health: Health = Health()
     replicas: Annotated[int, msgspec.Meta(ge=1, le=MAX_REPLICAS)] = 1
+    route: Route = Route()
+    balance: Balance = Balance()
 
 
 State = Literal[
@@ -151,6 +189,7 @@ class Service(msgspec.Struct, frozen=True):
         detail: why it failed, for a person.
         last_number: highest revision number ever given.
         halted: no instance is wanted, since the first revision failed and there is none to go back to.
+        unheard: why users do not reach its port: a balancer cannot listen there; empty if they do.
 
     """
 
@@ -162,6 +201,12 @@ class Service(msgspec.Struct, frozen=True):
     detail: str = ""
     last_number: int = 1
     halted: bool = False
+    unheard: str = ""
+
+    @property
+    def route(self) -> Route:
+        """How users reach it now: by a new revision's route once that is up."""
+        return (self.previous or self.target).spec.route
 
 
 WorkerState = Literal["ready", "silent", "gone"]

@@ -1,4 +1,4 @@
-"""The data path as a whole: one thread, one loop, one listener."""
+"""The data path as a whole: one thread, one loop, one listener; and those of tcp services."""
 
 import asyncio
 import random
@@ -18,6 +18,7 @@ from .head import Heads
 from .log import AccessLog
 from .shared import Shared, Timeouts
 from .table import Service, ServiceStats, Table
+from .tcp import Sockets, Streams
 
 _FLUSH: Final = 0.2  # seconds between two writes of the access log
 _BACKLOG: Final = 4096  # connections that wait to be accepted; the kernel caps it
@@ -29,6 +30,7 @@ class Proxy:
     Args:
         listener: A bound, listening stream socket. It is the proxy's from now on: `stop` closes it (another holder of
             the same socket, a parent or a duplicate, goes on to listen).
+        sockets: Where the listening sockets of tcp services come from; None: those cannot be reached.
         access_log: The file to append a line a request to; None: no log.
         chance: Where lots are drawn from. The proxy's alone.
         hold: Seconds to hold a request while no instance takes it and one is expected.
@@ -41,6 +43,7 @@ class Proxy:
         self,
         listener: socket.socket,
         *,
+        sockets: Sockets | None = None,
         access_log: Path | None = None,
         chance: random.Random,
         hold: float = 3.0,
@@ -49,6 +52,7 @@ class Proxy:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._listener = listener
+        self._sockets = sockets
         self._access_log = access_log
         self._chance = chance
         self._timeouts = (timeouts or Timeouts())._replace(hold=hold)
@@ -56,6 +60,7 @@ class Proxy:
         self._wall = wall
         self._thread: threading.Thread | None = None
         self._serving: Future[Shared] = Future()
+        self._streams: Streams  # there once it serves
         self._stopping: asyncio.Future[float] | None = None
         self._services: Mapping[str, Service] = {}
         self._pending = 0  # tables that were applied and are not in effect yet
@@ -99,6 +104,8 @@ class Proxy:
         for backend in self._serving.result().table.backends():
             leaving = pending and backend.instance not in ready
             counts[backend.instance] += backend.open + leaving
+        for instance, count in self._streams.in_flight().items():
+            counts[instance] += count + (pending and instance not in ready)
         return {instance: count for instance, count in counts.items() if count}
 
     def stats(self) -> dict[str, ServiceStats]:
@@ -106,7 +113,11 @@ class Proxy:
         if not self._serving.done():
             return {}
         routes = self._serving.result().table.routes
-        return {name: route.stats() for name, route in routes.items()}
+        return {name: route.stats() for name, route in routes.items()} | self._streams.stats()
+
+    def unheard(self) -> dict[str, str]:
+        """Why users cannot connect to a tcp service, by service; to the others they can. From any thread."""
+        return self._streams.unheard() if self._serving.done() else {}
 
     def stop(self, grace: float) -> None:
         """Accept no more, let open requests end within `grace` seconds, close everything, end the thread."""
@@ -142,7 +153,9 @@ class Proxy:
     def _take(self) -> None:
         with self._lock:
             services, pending = self._services, self._pending
-        self._serving.result().table.apply(services)
+        self._serving.result().table.apply({name: one for name, one in services.items() if one.protocol == "http"})
+        if pending:  # before the first table nobody knows which listeners are wanted
+            self._streams.apply(one for one in services.values() if one.protocol == "tcp")
         with self._lock:
             self._pending -= pending
 
@@ -157,12 +170,14 @@ class Proxy:
         except OSError as error:
             self._serving.set_exception(error)
             return
+        self._streams = Streams(shared, self._sockets, self._chance)
+        self._streams.start()
         chores = [loop.create_task(self._flush(shared)), loop.create_task(self._sweep(shared))]
         self._serving.set_result(shared)
         self._take()
         grace = await self._stopping
         server.close()
-        await self._drain(shared, grace)
+        await asyncio.gather(self._drain(shared, grace), self._streams.stop(grace))
         for chore in chores:
             chore.cancel()
         await asyncio.gather(*chores, *shared.dials, return_exceptions=True)

@@ -25,6 +25,7 @@ class Timeouts(NamedTuple):
         linger: For a client to read our last words while we discard what it still sends.
         first: For the first request of a connection, once the proxy is being stopped.
         avoid: Before an instance that refused is tried again, if there is another.
+        stream: For the next byte, either way, of a connection to a tcp service.
     """
 
     hold: float = 3.0
@@ -35,6 +36,7 @@ class Timeouts(NamedTuple):
     linger: float = 2.0
     first: float = 0.5
     avoid: float = 1.0
+    stream: float = 3600.0
 
 
 @dataclass(slots=True)

@@ -33,11 +33,17 @@ class Service(NamedTuple):
         name: What the first label of a request's Host says, in any case.
         targets: Its instances.
         expected: An instance that was ready is being restarted: hold requests for a while rather than answer 503.
+        protocol: What its users speak: http, tcp or zmq. A data path leaves out what it does not know.
+        port: Where a tcp service's users come in.
+        repeat: A zmq service's request may be sent again when its instance has died.
     """
 
     name: str
     targets: tuple[Target, ...]
     expected: bool
+    protocol: str = "http"
+    port: int = 0
+    repeat: bool = False
 
 
 class ServiceStats(NamedTuple):
@@ -49,6 +55,8 @@ class ServiceStats(NamedTuple):
         retries: Attempts beyond the first.
         in_flight: Those that have not ended.
         classes: Answers by the first digit of their status, ours included; 4 counts clients that left, too.
+        received: Bytes that came from users (tcp).
+        sent: Bytes that went to users (tcp).
     """
 
     requests: int
@@ -56,6 +64,8 @@ class ServiceStats(NamedTuple):
     retries: int
     in_flight: int
     classes: dict[int, int]
+    received: int = 0
+    sent: int = 0
 
 
 class Route:

@@ -33,5 +33,9 @@ def routes(
         proven = service.rollout == "done" or service.previous is not None or any(i.served for i in mine)
         coming = any(i.state in ("pending", "building", "starting") for i in mine)
         if service.rollout != "removing" or targets:
-            table[service.name] = Route(service.name, tuple(targets), expected=proven and coming)
+            table[service.name] = Route(
+                service.name, tuple(targets), expected=proven and coming,
+                protocol=service.route.protocol, port=service.route.port or 0,
+                repeat=service.target.spec.balance.repeat,
+            )  # fmt: skip
     return table

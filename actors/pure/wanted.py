@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
 import msgspec
 
 from tucano.actors.kernel import Refused
 from tucano.actors.messages.deployer import Deploy, Restart, Scale, Undeploy
-from tucano.actors.messages.model import Revision, Service
+from tucano.actors.messages.model import Revision, Service, Spec
 
 Command = Deploy | Scale | Restart | Undeploy
 
@@ -23,19 +24,24 @@ class Wanted(NamedTuple):
     text: str
 
 
-def wanted(services: Mapping[str, Service], command: Command, now: float) -> Wanted:
+def wanted(
+    services: Mapping[str, Service], command: Command, now: float, taken: Mapping[int, str] = MappingProxyType({})
+) -> Wanted:
     """Decide on a command.
 
     Args:
         services: all that there are.
         command: what somebody asks for.
         now: seconds since the epoch.
+        taken: ports that the cluster itself listens at, and what for.
 
     Raises:
-        Refused: there is no such service, or it is being removed, or has nothing that works.
+        Refused: there is no such service, or it is being removed, or has nothing that works; or what is wanted is at
+            odds with another service, or with what runs.
 
     """
     if isinstance(command, Deploy):
+        _refuse_taken_port(services, command.spec, taken)
         return _deploy(services.get(command.spec.name), command, now)
     service = services.get(command.service)
     if service is None:
@@ -64,6 +70,7 @@ def _deploy(service: Service | None, command: Deploy, now: float) -> Wanted:
     number = 1
     if service is not None:
         _refuse_if_leaving(service)
+        _refuse_other_protocol(service, command.spec)
         number = service.last_number + 1
     replicas = command.spec.replicas
     revision = Revision(number, command.spec, command.artifact, command.size, now)
@@ -77,7 +84,29 @@ def _rolled_out(service: Service | None, revision: Revision, replicas: int) -> S
         previous = None
     else:
         previous = service.previous if service.rollout == "rolling" else service.target
-    return Service(revision.spec.name, replicas, revision, previous, "rolling", "", revision.number)
+    unheard = "" if service is None else service.unheard
+    return Service(revision.spec.name, replicas, revision, previous, "rolling", "", revision.number, unheard=unheard)
+
+
+def _refuse_taken_port(services: Mapping[str, Service], spec: Spec, taken: Mapping[int, str]) -> None:
+    """Two cannot listen at one port; what other programs have, only a balancer can find out."""
+    port = spec.route.port
+    if port is None:
+        return
+    if port in taken:
+        raise Refused("conflict", f"port {port} is the cluster's own, for {taken[port]}: name another in route.port")
+    for service in services.values():
+        revisions = (service.target, service.previous)
+        if service.name != spec.name and any(one and one.spec.route.port == port for one in revisions):
+            raise Refused("conflict", f"port {port} is that of {service.name}: name another in route.port")
+
+
+def _refuse_other_protocol(service: Service, spec: Spec) -> None:
+    """While a release rolls out its instances stand beside those of the former one: they have to speak the same."""
+    was, now = service.route.protocol, spec.route.protocol
+    if was != now and not service.halted:
+        text = f"{service.name} speaks {was}, and cannot become {now} while it runs: undeploy it first"
+        raise Refused("conflict", text)
 
 
 def _refuse_if_leaving(service: Service) -> None:
