@@ -16,13 +16,13 @@ def test_the_traffic_of_several_balancers_is_added_up() -> None:
     found = views.traffic(
         [
             Traffic((ServiceTraffic("shop", 1, 0, 0, 1), ServiceTraffic("hello", 5, 1, 0, 0))),
-            Traffic((ServiceTraffic("hello", 7, 0, 2, 3),)),
+            Traffic((ServiceTraffic("hello", 7, 0, 2, 3, 10),)),
         ]
     )
     assert found == {
         "services": [
-            {"service": "hello", "requests": 12, "errors": 1, "retries": 2, "in_flight": 3},
-            {"service": "shop", "requests": 1, "errors": 0, "retries": 0, "in_flight": 1},
+            {"service": "hello", "requests": 12, "errors": 1, "retries": 2, "in_flight": 3, "received": 10, "sent": 0},
+            {"service": "shop", "requests": 1, "errors": 0, "retries": 0, "in_flight": 1, "received": 0, "sent": 0},
         ]
     }
 

@@ -30,6 +30,11 @@ http = "/healthz?deep=1"
 interval = 1
 timeout = 0.5
 deadline = 5
+[route]
+protocol = "tcp"
+port = 5432
+[balance]
+repeat = true
 """
 
 
@@ -60,6 +65,8 @@ def test_everything_that_is_written_is_read(tmp_path: Path) -> None:
         build=model.Build(script="make", timeout=30.0),
         run=model.Run(script="./app", env={"GREETING": "hi", "_x1": ""}, grace=2.5),
         health=model.Health(http="/healthz?deep=1", interval=1.0, timeout=0.5, deadline=5.0),
+        route=model.Route("tcp", 5432),
+        balance=model.Balance(repeat=True),
     )
 
 
@@ -136,6 +143,10 @@ def run(line: str) -> str:
 
 def script(value: str) -> str:
     return SMALL.replace('"python3 app.py"', value)
+
+
+def route(lines: str) -> str:
+    return f"{SMALL}[route]\n{lines}\n"
 
 
 def health(line: str) -> str:
@@ -225,8 +236,14 @@ WRONG = [
     (service("replica = 3"), f"service.replica: unknown key; did you mean replicas? {IN_SERVICE}"),
     (service("script = 'x'"), f"service.script: unknown key; did you mean run.script? {IN_SERVICE}"),
     (service("'x y' = 1"), 'service."x y": unknown key; allowed in [service]: name, replicas'),
-    (health("path = '/x'"), f"health.path: unknown key; {IN_HEALTH}"),
+    (health("zzz = '/x'"), f"health.zzz: unknown key; {IN_HEALTH}"),
     (health("http_ = '/x'"), f"health.http_: unknown key; did you mean http? {IN_HEALTH}"),
+    (route("protocol = 'udp'"), 'route.protocol: found "udp"; allowed: "http" or "tcp" or "zmq"'),
+    (route("protocol = ['tcp']"), 'route.protocol: found a list; allowed: "http" or "tcp" or "zmq"'),
+    (route("protocol = 'tcp'"), f"route.port: missing; {model.PORT_RULE}"),
+    (route("port = 5432"), f"route.port: not allowed here; {model.PORT_RULE}"),
+    (route("protocol = 'tcp'\nport = 80"), "route.port: found 80; allowed: a whole number from 1024 to 65535"),
+    (SMALL + "[balance]\nrepeat = 1", "balance.repeat: found 1; allowed: true or false"),
     (SMALL + "[helth]\nhttp = '/'", f"helth: unknown table; did you mean health? {TABLES_ARE}"),
     ("replicas = 3\n" + SMALL, f"replicas: unknown key; did you mean service.replicas? {TABLES_ARE}"),
     ("zzz = 3\n" + SMALL, f"zzz: unknown key; {TABLES_ARE}"),

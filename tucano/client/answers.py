@@ -81,7 +81,9 @@ class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
         ready: instances that answer.
         state: rolling, done, failed or removing.
         revision: number of the revision that is wanted.
-        detail: why it failed.
+        detail: why it failed, or why users cannot connect to it.
+        protocol: what its users speak: http, tcp or zmq.
+        port: where they connect to, if it has a port of its own (tcp).
 
     """
 
@@ -91,6 +93,8 @@ class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["rolling", "done", "failed", "removing"] = "rolling"
     revision: int = 0
     detail: str = ""
+    protocol: str = "http"
+    port: int | None = None
 
 
 class InstanceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,13 +155,15 @@ class LogChunk(msgspec.Struct, frozen=True):
 
 
 class TrafficInfo(msgspec.Struct, frozen=True):
-    """What users asked of one service since the balancer started."""
+    """What users asked of one service since the balancer started; of a tcp service connections, and bytes."""
 
     service: str
     requests: int = 0
     errors: int = 0
     retries: int = 0
     in_flight: int = 0
+    received: int = 0
+    sent: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -13,8 +13,11 @@ def services(found: Sequence[ServiceInfo]) -> str:
     if not found:
         return "no services: deploy one with `tucano deploy DIR`"
     return table(
-        ("NAME", ">READY", "STATE", ">REVISION", "DETAIL"),
-        ((one.name, f"{one.ready}/{one.replicas}", one.state, one.revision, first_line(one.detail)) for one in found),
+        ("NAME", "USERS", ">READY", "STATE", ">REVISION", "DETAIL"),
+        (
+            (one.name, _users(one), f"{one.ready}/{one.replicas}", one.state, one.revision, first_line(one.detail))
+            for one in found
+        ),
     )
 
 
@@ -24,6 +27,7 @@ def show(found: ServiceDetail, now: float) -> str:
     facts = [
         ("service", found.name),
         ("state", f"{found.state}, {found.ready} of {found.replicas} ready"),
+        ("users", _users(found)),
         ("revision", f"{found.revision}, {age(now - found.created)} old{_failed_revision(found)}"),
         ("artifact", found.artifact[:16]),
         ("build", first_line(str(build.get("script") or "-"))),
@@ -38,6 +42,11 @@ def show(found: ServiceDetail, now: float) -> str:
         parts.append(instances(found.instances, now))
     parts += [f"{one.id}:\n{indent(one.detail)}" for one in found.instances if "\n" in one.detail]
     return "\n\n".join(parts)
+
+
+def _users(one: ServiceInfo) -> str:
+    """What they speak, and where, if the service has a port of its own."""
+    return one.protocol if one.port is None else f"{one.protocol} {one.port}"
 
 
 def masked(spec: dict[str, object]) -> dict[str, object]:
