@@ -30,7 +30,7 @@ from tucano.actors.messages.balancer import (
     WatchDue,
 )
 from tucano.actors.messages.model import Instance, Service, Worker
-from tucano.actors.proxy import Proxy, ServiceStats
+from tucano.actors.proxy import DataPath, ServiceStats
 from tucano.actors.pure.routing import routes
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Balancer(Actor):
 
     def __init__(
         self,
-        make_proxy: Callable[[], Proxy],
+        make_proxy: Callable[[], DataPath],
         cache: Path,
         address: str,
         controller: str = "controller",
@@ -102,7 +102,7 @@ class Balancer(Actor):
         self._record = self.address(f"{controller}/discovery")
         self._manager = self.address(f"{controller}/worker_mgr")
         self._deployer = self.address(f"{controller}/deployer")
-        self._proxy: Proxy | None = None
+        self._proxy: DataPath | None = None
         self._revision = -1
         self._services: dict[str, Service] = {}
         self._instances: dict[str, Instance] = {}

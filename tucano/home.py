@@ -40,6 +40,7 @@ class Running(msgspec.Struct, frozen=True):
         ready: whether all nodes have been up.
         host: where it listens.
         secure: whether it wants keys of all who come.
+        mdp_port: where end users' ZeroMQ requests come in; 0 if there is no such port.
         joined: whether this is only a worker of a cluster whose controller is elsewhere; it has no ports then.
 
     """
@@ -54,6 +55,7 @@ class Running(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"
     secure: bool = False
     joined: bool = False
+    mdp_port: int = 0
 
     @property
     def door(self) -> str:

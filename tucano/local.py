@@ -100,13 +100,16 @@ class Cluster:
 
 
 @contextmanager
-def local_cluster(workers: int = 2, *, home: Path | None = None, http_port: int = 0) -> Iterator[Cluster]:
+def local_cluster(
+    workers: int = 2, *, home: Path | None = None, http_port: int = 0, mdp_port: int | None = None
+) -> Iterator[Cluster]:
     """A cluster on this machine, for the time of a `with` block.
 
     Args:
         workers: how many.
         home: its directory, which stays; without, a temporary one that is removed.
         http_port: where users' requests come in; 0 means any free one.
+        mdp_port: where those to ZeroMQ services come in; 0 likewise, None that they cannot.
 
     Raises:
         StartFailed: it did not start.
@@ -115,6 +118,8 @@ def local_cluster(workers: int = 2, *, home: Path | None = None, http_port: int 
     place = home or Path(tempfile.mkdtemp(prefix="tucano-"))
     its_home = Home(place)
     arguments = ["--home", str(its_home.path), "--workers", str(workers), "--port", str(http_port)]
+    if mdp_port is not None:
+        arguments += ["--mdp-port", str(mdp_port)]
     if home is None:
         arguments.append("--sweep")
     launch = Launch("tucano.local", its_home, arguments, lifeline=True)
@@ -154,13 +159,14 @@ def _main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--mdp-port", type=int)
     parser.add_argument("--sweep", action="store_true", help="remove the home at the end")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     launcher = os.getppid()
     status = 1
     try:
-        status = parent.run(Home(given.home), Here(given.workers, given.port), lifeline=True)
+        status = parent.run(Home(given.home), Here(given.workers, given.port, mdp_port=given.mdp_port), lifeline=True)
     except parent.CannotStart as error:
         print(f"tucano: {error}", file=sys.stderr)
     finally:

@@ -27,7 +27,7 @@ from tucano.transport.security import Ring
 from tucano.transport.zmq_link import ZmqLink
 
 if TYPE_CHECKING:
-    from tucano.actors.proxy import Proxy
+    from tucano.actors.proxy import DataPath
     from tucano.transport.door import Door
 
 log = logging.getLogger("tucano.node")
@@ -54,6 +54,7 @@ class Options(argparse.Namespace):
     door: str
     door_fd: int | None
     http_fd: int | None
+    mdp_fd: int | None
     services_host: str
     keys: bool
 
@@ -76,6 +77,7 @@ def controller(options: Options, link: ZmqLink) -> list[Child]:
         "node": options.name,
         "since": time.time(),
         "http_port": http_port,
+        "mdp_port": _port(options.mdp_fd),
         "zmq_port": int(options.door.rpartition(":")[2]),
         "host": options.door.removeprefix("tcp://").rpartition(":")[0],
     }
@@ -100,7 +102,7 @@ def balancer(options: Options, link: ZmqLink) -> list[Child]:
     return [
         Child("node", Node),
         Child("balancer", Balancer, {
-            "make_proxy": functools.partial(_proxy, options, home / "access.log"),
+            "make_proxy": functools.partial(_data_path, options, home / "access.log"),
             "cache": home / "routes.msgpack", "address": link.address, "controller": CONTROLLER,
         }, shutdown=10.0),
     ]  # fmt: skip
@@ -140,7 +142,7 @@ def run(options: Options) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    for descriptor in (options.fd, options.door_fd, options.http_fd):
+    for descriptor in (options.fd, options.door_fd, options.http_fd, options.mdp_fd):
         if descriptor is not None:
             os.set_inheritable(descriptor, False)
     link = ZmqLink(options.name, options.cluster, options.bind, fd=options.fd, ring=_ring(options))
@@ -173,16 +175,24 @@ def _stop_services(system: System) -> None:
         log.error("services may be left: %s", refused)
 
 
-def _proxy(options: Options, access_log: Path) -> Proxy:
-    """A data path on the inherited listening socket, of which each incarnation has a copy."""
-    from tucano.actors.proxy import Proxy
+def _data_path(options: Options, access_log: Path) -> DataPath:
+    """A data path on the inherited listening sockets, of which each incarnation has copies."""
+    from tucano.actors.proxy import Fronts, Proxy
     from tucano.sockets import ParentSockets
 
     assert options.http_fd is not None, "a balancer needs --http-fd"
     access_log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     listener = socket.socket(fileno=os.dup(options.http_fd))
     sockets = ParentSockets(Home(options.home), options.name, listener.getsockname()[0])
-    return Proxy(listener, sockets=sockets, access_log=access_log, chance=random.Random())
+    proxy = Proxy(listener, sockets=sockets, access_log=access_log, chance=random.Random())
+    if options.mdp_fd is None:
+        return proxy
+    from tucano.mdp_front import MdpFront
+
+    with socket.socket(fileno=os.dup(options.mdp_fd)) as users:
+        host, port = users.getsockname()
+        front = MdpFront(f"tcp://{host}:{port}", fd=users.detach(), chance=random.Random())
+    return Fronts([front, proxy])
 
 
 def _door(options: Options) -> Door:
@@ -207,7 +217,8 @@ def _port(fd: int | None) -> int:
 def _own_ports(options: Options) -> dict[int, str]:
     """Where the cluster itself listens at the users' address, and what for."""
     return {
-        _port(options.http_fd): "users' HTTP", _port(options.door_fd): "clients", _port(options.fd): "its bridge"
+        _port(options.http_fd): "users' HTTP", _port(options.door_fd): "clients", _port(options.fd): "its bridge",
+        _port(options.mdp_fd): "users' ZeroMQ",
     }  # fmt: skip
 
 
@@ -224,6 +235,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--door", default="tcp://127.0.0.1:0", help="where clients come in (controller)")
     made.add_argument("--door-fd", type=int, help="a listening socket for clients, inherited (controller)")
     made.add_argument("--http-fd", type=int, help="the end users' listening socket, inherited (balancer)")
+    made.add_argument("--mdp-fd", type=int, help="the end users' listening socket for ZeroMQ, inherited (balancer)")
     made.add_argument("--services-host", default="127.0.0.1", help="where services listen (worker)")
     made.add_argument("--keys", action="store_true", help="use the keys in the home, on every connection")
     return made

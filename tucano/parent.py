@@ -242,7 +242,9 @@ def _bury_orphans(known: set[int]) -> None:
 
 def _plan(home: Home, options: argparse.Namespace) -> Plan:
     if not options.joined:
-        return Here(options.workers, options.port, options.zmq_port, options.bridge_port, options.listen)
+        return Here(
+            options.workers, options.port, options.zmq_port, options.bridge_port, options.listen, options.mdp_port
+        )  # fmt: skip
     token = Keys(home).joined()
     if token is None:
         raise CannotStart(f"{home.path} has joined no cluster: `tucano worker --join FILE`")
@@ -255,6 +257,7 @@ def main() -> None:
     made.add_argument("--home", type=Path, help="what the cluster keeps (default: TUCANO_HOME, or the user's own)")
     made.add_argument("--workers", type=int, default=2)
     made.add_argument("--port", type=int, default=0, help="for end users' HTTP; 0: any free one")
+    made.add_argument("--mdp-port", type=int, help="for end users' ZeroMQ; 0: any free one; without: none")
     made.add_argument("--zmq-port", type=int, default=0, help="for administrators' ZeroMQ; 0: any free one")
     made.add_argument("--lifeline", action="store_true", help="stop when standard input ends")
     made.add_argument("--bridge-port", type=int, default=0, help="for nodes on other machines; 0: any free one")

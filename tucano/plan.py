@@ -54,12 +54,20 @@ class Here:
         zmq_port: for administrators; 0 for the last one, or any free one.
         bridge_port: for workers on other machines; 0 likewise.
         host: where to listen; None for where it was the last time, at first 127.0.0.1.
+        mdp_port: for end users of ZeroMQ services, 0 for any free one; None for none.
 
     """
 
     def __init__(
-        self, workers: int, http_port: int = 0, zmq_port: int = 0, bridge_port: int = 0, host: str | None = None
+        self,
+        workers: int,
+        http_port: int = 0,
+        zmq_port: int = 0,
+        bridge_port: int = 0,
+        host: str | None = None,
+        mdp_port: int | None = None,
     ) -> None:
+        self._mdp_port = mdp_port
         self._workers = [f"worker-{number}" for number in range(1, workers + 1)]
         self._ports = (http_port, zmq_port, bridge_port)
         self._host = host
@@ -80,13 +88,16 @@ class Here:
                 keys.own(name)
         http_port, zmq_port, bridge_port = self._ports
         http = self._hold(listen(host, http_port, "--port"))
+        mdp = {}
+        if self._mdp_port is not None:
+            mdp["--mdp-fd"] = self._hold(listen(host, self._mdp_port, "--mdp-port"))
         door = self._hold(listen(host, zmq_port or (kept.door if secure else 0), "--zmq-port"))
         bridge = self._hold(listen(host, bridge_port or (kept.bridge if secure else 0), "--bridge-port"))
         if secure:
             home.keep_listening(Listening(host, _port(bridge), _port(door)))
         running = Running(
             os.getpid(), psutil.Process().create_time(), _port(http), _port(door), len(self._workers), {},
-            host=host, secure=secure,
+            host=host, secure=secure, mdp_port=_port(mdp["--mdp-fd"]) if mdp else 0,
         )  # fmt: skip
         cluster, wanted = home.identity(), ["--keys"] * secure
         join = ["--controller", _address(bridge), *wanted]
@@ -96,10 +107,11 @@ class Here:
 
         return running, [
             _command(
-                home, cluster, "controller", "controller", {"--fd": bridge, "--door-fd": door, "--http-fd": http},
+                home, cluster, "controller", "controller",
+                {"--fd": bridge, "--door-fd": door, "--http-fd": http, **mdp},
                 "--door", _address(door), *wanted,
             ),
-            near("balancer", "balancer", {"--http-fd": http}),
+            near("balancer", "balancer", {"--http-fd": http, **mdp}),
             *(near("worker", name, {}) for name in self._workers),
         ]  # fmt: skip
 

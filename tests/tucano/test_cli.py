@@ -166,6 +166,7 @@ def test_services_show_nodes_and_events_print_tables_and_json(home: Path) -> Non
     assert "hello  http     2/2  done" in good(home, "services")
     assert data(home, "services")["services"][0] == {
         "name": "hello", "replicas": 2, "ready": 2, "state": "done", "revision": 1, "detail": "",
+        "protocol": "http", "port": None,
     }  # fmt: skip
     assert "hello-11" in good(home, "show", "hello")
     shown = data(home, "show", "hello")

@@ -45,6 +45,10 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 2,
     port: Annotated[int, typer.Option(min=0, max=65535, help="For users' requests; 0: any free one.")] = 8080,
     zmq_port: Annotated[int, typer.Option(min=0, max=65535, help="For administration; 0: any free one.")] = 0,
+    mdp_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="For users' ZeroMQ requests; 0: any free one; without: none."),
+    ] = None,
     listen: Annotated[
         str | None,
         typer.Option(metavar="HOST", help="Where to listen; beyond this machine with keys only, see `init`."),
@@ -72,7 +76,9 @@ def up(
             "--bridge-port",
             bridge_port,
         ]
-        _up_detached(the, [*arguments, *(["--listen", listen] if listen else [])], json)
+        arguments += ["--listen", listen] if listen else []
+        arguments += [] if mdp_port is None else ["--mdp-port", mdp_port]
+        _up_detached(the, arguments, json)
         return
     import logging
 
@@ -82,7 +88,7 @@ def up(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     say(f"starting a cluster with {render.plural(workers, 'worker')} from {the.path} ...", aside=json)
     try:
-        plan = Here(workers, port, zmq_port, bridge_port, listen)
+        plan = Here(workers, port, zmq_port, bridge_port, listen, mdp_port)
         ended = parent.run(the, plan, on_ready=lambda now: _up_is(the, now, json, foreground=True))
     except parent.CannotStart as error:
         fail(str(error))
@@ -197,7 +203,10 @@ def _ask(the: Home, running: Running) -> StatusInfo:
             return client.status(timeout=ANSWER)
     except ClientError:  # a cluster whose controller is being restarted runs, nevertheless
         nodes = [NodeInfo(name, pid=pid) for name, pid in sorted(running.nodes.items())]
-        return StatusInfo(http_port=running.http_port, zmq_port=running.zmq_port, nodes=nodes, host=running.host)
+        return StatusInfo(
+            http_port=running.http_port, zmq_port=running.zmq_port, nodes=nodes, host=running.host,
+            mdp_port=running.mdp_port,
+        )  # fmt: skip
 
 
 def _status_elsewhere(home: Path | None, json: bool) -> None:
@@ -234,6 +243,7 @@ def _status(the: Home, running: Running | None, found: StatusInfo | None) -> dic
         "pid": running.pid,
         "http_port": running.http_port,
         "zmq_port": running.zmq_port,
+        "mdp_port": running.mdp_port,
         "host": running.host,
         "cluster": found.cluster,
         "version": found.version,

@@ -171,4 +171,7 @@ def _reached(cluster: Client, name: str) -> str:
     found, service = cluster.status(), cluster.show(name)
     if service.port is not None:
         return f"users connect to {found.host}:{service.port}"
+    if service.protocol == "zmq":
+        where = f"at tcp://{found.host}:{found.mdp_port}" if found.mdp_port else "once `tucano up` has --mdp-port"
+        return f"Majordomo clients ask for {name} {where}"
     return f"curl -H 'Host: {name}' http://{found.host}:{found.http_port}/"

@@ -55,6 +55,7 @@ class StatusInfo(msgspec.Struct, frozen=True):
         version: of the Tucano that runs it.
         http_port: where end users' requests come in.
         zmq_port: where administrators' come in.
+        mdp_port: where end users' ZeroMQ requests come in; 0 if they cannot.
         uptime: seconds since the controller started.
         services: how many.
         nodes: its processes.
@@ -70,6 +71,7 @@ class StatusInfo(msgspec.Struct, frozen=True):
     services: int = 0
     nodes: list[NodeInfo] = []
     host: str = "127.0.0.1"
+    mdp_port: int = 0
 
 
 class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,6 +99,7 @@ def status(home: str, pid: int, found: StatusInfo, now: float) -> str:
         ("home", home),
         ("process", f"{pid}, up {age(found.uptime)}" if found.uptime else f"{pid}, the controller does not answer"),
         ("users", f"http://{found.host}:{found.http_port}"),
+        *([("zeromq", f"tcp://{found.host}:{found.mdp_port}")] if found.mdp_port else []),
         ("admin", f"tcp://{found.host}:{found.zmq_port}"),
         ("services", str(found.services)),
     ]
