@@ -35,7 +35,8 @@ _BURST: Final = 1000  # messages of one socket in a row
 _AGAIN: Final = 0.05  # seconds until an instance is connected to anew
 _SAY: Final = 10.0  # seconds between two words about malformed messages
 
-_NOBLOCK, _MORE, _RCVMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE), int(zmq.RCVMORE)
+_NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
+_FLAGS: Final = _NOBLOCK | _MORE
 _UP: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DOWN: Final = (
     zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -44,16 +45,18 @@ _DOWN: Final = (
 
 
 class Pipe:
-    """A socket's frames, by the calls below those of pyzmq that check and convert: half the time of a message."""
+    """A socket's messages, by the calls below those of pyzmq that check and convert: a third of the time.
 
-    __slots__ = ("_more", "_receive", "_send", "socket")
+    What is dear is to ask whether a frame is the last one (1 us of the 1.2 that it takes); a `Frame` knows.
+    """
+
+    __slots__ = ("_receive", "_send", "socket")
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self.socket = socket
         raw: Any = super(zmq.Socket, socket)
-        self._receive: Callable[[int], bytes] = raw.recv
+        self._receive: Callable[[int, bool], zmq.Frame] = raw.recv
         self._send: Callable[[bytes, int], None] = raw.send
-        self._more: Callable[[int], int] = raw.get
 
     def receive(self) -> Frames:
         """The next message.
@@ -61,10 +64,12 @@ class Pipe:
         Raises:
             zmq.Again: There is none.
         """
-        receive, more = self._receive, self._more
-        frames = [receive(_NOBLOCK)]
-        while more(_RCVMORE):
-            frames.append(receive(_NOBLOCK))
+        receive = self._receive
+        frame = receive(_NOBLOCK, False)
+        frames = [frame.bytes]
+        while frame.more:
+            frame = receive(_NOBLOCK, False)
+            frames.append(frame.bytes)
         return frames
 
     def send(self, frames: Frames) -> None:
@@ -75,7 +80,7 @@ class Pipe:
         """
         send = self._send
         for frame in frames[:-1]:
-            send(frame, _NOBLOCK | _MORE)
+            send(frame, _FLAGS)
         send(frames[-1], _NOBLOCK)
 
 
