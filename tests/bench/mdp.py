@@ -116,7 +116,7 @@ def _role(name: str, cores: set[int], *args: str) -> Iterator[Role]:
 
 
 def _port(one: zmq.Socket[bytes]) -> int:
-    return int(one.get(zmq.LAST_ENDPOINT).rpartition(b":")[2])
+    return int(one.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
 
 
 def _begin(port: int, in_flight: int) -> zmq.Socket[bytes]:

@@ -86,7 +86,8 @@ class Users:
             socket.set(zmq.LINGER, 0)
             socket.set(zmq.RCVTIMEO, 20_000)
             socket.connect(self._address)
-            asked, waiting = 0, set()
+            asked = 0
+            waiting: set[int] = set()
             try:
                 while waiting or not self._stop.is_set():
                     while len(waiting) < self._in_flight and not self._stop.is_set():
