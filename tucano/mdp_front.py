@@ -50,13 +50,15 @@ class Pipe:
     What is dear is to ask whether a frame is the last one (1 us of the 1.2 that it takes); a `Frame` knows.
     """
 
-    __slots__ = ("_receive", "_send", "socket")
+    __slots__ = ("_outbox", "_receive", "_send", "post", "socket")
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self.socket = socket
         raw: Any = super(zmq.Socket, socket)
         self._receive: Callable[[int, bool], zmq.Frame] = raw.recv
         self._send: Callable[[bytes, int], None] = raw.send
+        self._outbox: list[Frames] = []
+        self.post = self._outbox.append
 
     def receive(self) -> Frames:
         """The next message.
@@ -71,6 +73,16 @@ class Pipe:
             frame = receive(_NOBLOCK, False)
             frames.append(frame.bytes)
         return frames
+
+    def flush(self) -> None:
+        """Send what was posted, in one go: libzmq's own thread is then woken once, and not for each message.
+
+        What there is no room for is dropped: the other side is gone, as its connection will tell, or does not read.
+        """
+        for frames in self._outbox:
+            with contextlib.suppress(zmq.Again):
+                self.send(frames)
+        self._outbox.clear()
 
     def send(self, frames: Frames) -> None:
         """Send a message.
@@ -100,11 +112,7 @@ class Line:
         _, host, port = place.key
         self.socket.connect(f"tcp://{host}:{port}")
         self.pipe = Pipe(self.socket)
-        place.send = self._send
-
-    def _send(self, frames: Frames) -> None:
-        with contextlib.suppress(zmq.Again):  # it has just ended: what it has is lost, as the next look will tell
-            self.pipe.send(frames)
+        place.send = self.pipe.post
 
     def news(self) -> int:
         """What happened to the connection: `_UP`, `_DOWN`, both or nothing."""
@@ -156,7 +164,7 @@ class MdpFront:
         self._bind = bind
         self._clock = clock
         self._pipe = Pipe(self._router)
-        self._broker = Broker(self._answer, chance, limits)
+        self._broker = Broker(self._pipe.post, chance, limits)
         self._lines: dict[Place, Line] = {}
         self._by_socket: dict[zmq.Socket[bytes], Line] = {}
         self._by_monitor: dict[int, Line] = {}  # by descriptor
@@ -275,13 +283,15 @@ class MdpFront:
                     say, said = now + _SAY, broker.malformed
             elif any(not isinstance(socket, zmq.Socket) for socket, _ in events):
                 self._look(now)
+            self._flush()
             if until is None and self._grace is not None:
                 until = now + self._grace
                 poller.unregister(router)
 
-    def _answer(self, frames: Frames) -> None:
-        with contextlib.suppress(zmq.Again):  # a ROUTER drops what a client does not read in time
-            self._pipe.send(frames)
+    def _flush(self) -> None:
+        self._pipe.flush()
+        for line in self._lines.values():
+            line.pipe.flush()
 
     def _requests(self, now: float) -> None:
         receive, request = self._pipe.receive, self._broker.request
