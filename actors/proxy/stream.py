@@ -47,7 +47,7 @@ class End(asyncio.Protocol):
         self._other = other
         self.ended = False  # its side has sent all that it will
 
-    def join(self, other: "End") -> None:
+    def join(self, other: "End | None") -> None:
         """From now on `other` is the other end."""
         self._other = other
 
@@ -121,7 +121,7 @@ class End(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""
-        self._stream.lost(reset=exc is not None)
+        self._stream.lost(self, reset=exc is not None)
 
 
 class Stream:
@@ -137,7 +137,7 @@ class Stream:
         hold_until: See `Held`.
     """
 
-    __slots__ = ("_far", "_near", "_place", "_port", "_shared", "_tried", "early", "hold_until", "still")
+    __slots__ = ("_far", "_fresh", "_near", "_place", "_port", "_shared", "_tried", "early", "hold_until", "still")
 
     def __init__(self, shared: "Shared", port: "Port") -> None:
         self._shared = shared
@@ -146,6 +146,7 @@ class Stream:
         self._far: End | None = None
         self._place: Place | None = None
         self._tried: tuple[Place, ...] = ()
+        self._fresh = True  # no byte has passed, either way
         self.early = b""
         self.still = 0.0
         self.hold_until = 0.0
@@ -176,16 +177,20 @@ class Stream:
         try:
             async with asyncio.timeout(timeouts.connect):
                 await self._shared.loop.create_connection(lambda: End(self, self._near), *place.address)
-        except OSError:  # nothing was sent: another instance may have it
-            self._port.rota.avoid(place, self._shared.clock() + timeouts.avoid)
-            if not self.is_over:
-                self._release()
-                self._port.retries += 1
-                self._tried += (place,)
-                self._attempt()
+        except OSError:
+            self._elsewhere(place)
             return
         if len(self._port.waiting):
             self._port.waiting.wake()
+
+    def _elsewhere(self, place: Place) -> None:
+        """Nothing was sent: another instance may have it."""
+        self._port.rota.avoid(place, self._shared.clock() + self._shared.timeouts.avoid)
+        if not self.is_over:
+            self._release()
+            self._port.retries += 1
+            self._tried += (place,)
+            self._attempt()
 
     def join(self, far: End) -> None:
         """An instance accepted."""
@@ -204,6 +209,7 @@ class Stream:
 
     def count(self, end: End, size: int) -> None:
         """So many bytes go to this end."""
+        self._fresh = False
         if end is self._near:
             self._port.sent += size
         else:
@@ -251,8 +257,13 @@ class Stream:
             if end is not None:
                 end.abort()
 
-    def lost(self, *, reset: bool) -> None:
-        """One connection is gone: the other one ends as it did."""
+    def lost(self, end: End, *, reset: bool) -> None:
+        """One connection is gone: the other one ends as it did, or goes on with another instance if it can."""
+        if reset and self._fresh and end is self._far and self._place is not None and not self.is_over:
+            self._far = None  # the process died before it looked at us
+            self._near.join(None)
+            self._elsewhere(self._place)
+            return
         if reset:
             self.cut()
         else:

@@ -239,6 +239,22 @@ def test_a_connection_that_is_refused_goes_to_another_instance(stage: Stage) -> 
     assert stage.proxy.stats()["db"].errors == 0
 
 
+def test_a_connection_that_is_reset_before_its_first_byte_goes_to_another_instance(stage: Stage) -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def greet(connection: socket.socket) -> None:
+        connection.sendall(b"hi")
+
+    dying, there = stage.instance(reset, "db-1"), stage.instance(greet, "db-2")
+    stage.route(dying.target(), there.target())
+    while not dying.connections:
+        with stage.user() as user:
+            assert everything(user) == b"hi"
+    assert stage.proxy.stats()["db"].retries >= 1
+    eventually(lambda: stage.proxy.in_flight() == {})
+
+
 def test_a_connection_waits_for_an_instance_that_is_coming_back(stage: Stage) -> None:
     stage.route(expected=True)
     with stage.user() as user:

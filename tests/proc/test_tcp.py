@@ -63,7 +63,11 @@ class User:
     def __init__(self, port: int) -> None:
         self.connection = socket.create_connection(("127.0.0.1", port), timeout=20)
         self.lines = self.connection.makefile("rb")
-        self.instance = self.lines.readline().decode().strip()
+        try:
+            self.instance = self.lines.readline().decode().strip()
+        except OSError:
+            self.close()
+            raise
 
     def says(self, word: bytes) -> bytes:
         self.connection.sendall(word + b"\n")
