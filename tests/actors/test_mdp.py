@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tucano.actors.proxy import Service, Target
-from tucano.actors.proxy.mdp import ERROR, Broker, Frames, Limits, Place
+from tucano.actors.proxy.mdp import ERROR, Broker, Limits
+from tucano.actors.proxy.mdp_queue import Frames, Place
 
 
 class World:

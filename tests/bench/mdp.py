@@ -28,7 +28,8 @@ import zmq
 
 from tests.bench.table import Row, lone
 from tucano.actors.proxy import Service, Target
-from tucano.mdp_front import MdpFront, Pipe
+from tucano.mdp_front import MdpFront
+from tucano.mdp_line import Pipe
 
 ROUNDS = 5
 SECONDS = 1
