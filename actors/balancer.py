@@ -286,8 +286,8 @@ class Balancer(Actor):
             return
         for host, why in self._look():
             log.warning("the certificate of %s cannot be used: %s", host, why)
-            text = f"at {self.ref.node}: {why}; the one before stays in use, if there was one"
-            self._record.tell(discovery.Record("certificate_refused", host, text))
+            text = f"{host}: {why}; the one before stays in use, if there was one"
+            self._record.tell(discovery.Record("certificate_refused", self.ref.node, text))
         self.after(CERTIFICATES, CertificatesDue())
 
     def _save(self) -> None:

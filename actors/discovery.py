@@ -91,7 +91,7 @@ class Discovery(Actor):
                 self.watch(watcher)
                 return self._range(prefixes)
             case Record(kind, subject, text):
-                self.insist(self.ref.node)
+                self.insist(subject)  # other nodes tell what happened to themselves
                 self._record(kind, subject, text)
             case Follow():
                 return self._follow(message)

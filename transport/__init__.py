@@ -42,8 +42,8 @@ with ZMQ_IMMEDIATE, and give each a time of your own: on none is there an answer
 | `traffic` | `service` | `{services}` |
 
 - *Users' ports* in `status` are `http_port`, `https_port`, `inside_port` and `mdp_port`; 0 where users do not come in.
-- A *service* of `traffic` is `{service, requests, errors, retries, in_flight, received, sent, ejections, classes, latency,
-  p50, p99, instances}`; instances of the service that is named only.
+- A *service* of `traffic` is `{service, requests, errors, retries, in_flight, received, sent, ejections, classes,
+  latency, p50, p99, instances}`; instances of the service that is named only.
 - An *instance* of `show` is `{id, service, revision, node, state, pid, host, port, restarts, detail, since, served}`.
 - *Deploy*: pack the directory as a tar (any make: ustar, GNU or pax) in gzip, of regular files, directories and links;
   each name once, relative, without `..`; links relative, not leading out, `..` only at their beginning; no hard links.

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -116,7 +115,7 @@ def encode_some(letters: deque[Letter]) -> tuple[bytes, int]:
 
     A letter that is too large for any frame gets one of its own, and is refused where it arrives.
     """
-    batch = list(islice(letters, MAX_LETTERS))  # in one go: others may add to them meanwhile
+    batch = list(letters)[:MAX_LETTERS]  # in one go: others add to them meanwhile, which an iterator does not bear
     size = 0
     for count, letter in enumerate(batch):
         size += _HEAD + len(letter.body)

@@ -8,7 +8,7 @@ import random
 import socket
 from pathlib import Path
 
-from tucano.actors.messages.keeper import SUCCEEDED
+from tucano.actors.messages.keeper import LEAVES, SERVES, SUCCEEDED
 from tucano.actors.proxy import Certificates, DataPath, Fronts, Proxy, Secure
 from tucano.home import Home
 from tucano.options import Options
@@ -23,8 +23,8 @@ LEAVE = 60.0
 STOP_GRACE = 5.0
 """Seconds that open requests have when nobody takes over."""
 
-ANSWER = 5.0
-"""Seconds that the parent has to answer a process that leaves."""
+SUCCESSOR = 30.0
+"""Seconds that a successor has to serve, before we end without one."""
 
 
 class Users:
@@ -40,6 +40,7 @@ class Users:
         self._options = options
         self._access_log = access_log
         self._let_go: list[DataPath] = []
+        self._keeper = None if options.keeper_fd is None else socket.socket(fileno=options.keeper_fd)
         self.certificates = None if options.https_fd is None else Certificates(Home(options.home).tls)
 
     def make(self) -> DataPath:
@@ -52,7 +53,8 @@ class Users:
             secure = Secure(tls, self.certificates, options.https_redirect)
         self._access_log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         proxy = Proxy(
-            plain, secure=secure, inside=inside, access_log=self._access_log, chance=random.Random(),
+            plain, secure=secure, inside=inside, access_log=self._access_log, log_format=options.access_log,
+            chance=random.Random(),
             sockets=ParentSockets(Home(options.home), options.name, plain.getsockname()[0]),
         )  # fmt: skip
         if mdp is None:
@@ -62,24 +64,35 @@ class Users:
         host, port = mdp.getsockname()
         return Fronts([MdpFront(f"tcp://{host}:{port}", fd=mdp.detach(), chance=random.Random()), proxy])
 
+    def served(self) -> None:
+        """Users are served."""
+        self._tell(SERVES)
+
     def let_go(self, path: DataPath) -> None:
         """Let users go on, while the actors stop and the bridge is closed."""
-        path.leave(PATIENCE)
         self._let_go.append(path)
 
     def leave(self) -> None:
-        """Have a successor take over on the same sockets, if there is to be one, and end what users have begun.
+        """Serve until a successor does on the same sockets, if there is to be one, and end what users have begun.
 
         Only when the bridge is closed: the successor has the same name and listens at the same address.
         """
         succeeded = False
-        if self._options.leaving_fd is not None and self._let_go:
-            with socket.socket(fileno=self._options.leaving_fd) as line, contextlib.suppress(OSError):
-                line.settimeout(ANSWER)  # OSError: the parent has died
-                line.sendall(b".")
-                succeeded = line.recv(1) == SUCCEEDED
+        if self._keeper is not None:
+            with self._keeper, contextlib.suppress(TimeoutError, ConnectionError):
+                if self._let_go:
+                    self._tell(LEAVES)
+                    self._keeper.settimeout(SUCCESSOR)
+                    succeeded = self._keeper.recv(1) == SUCCEEDED
+                for path in self._let_go if succeeded else ():
+                    path.leave(PATIENCE)
         for path in self._let_go:
             path.stop(LEAVE if succeeded else STOP_GRACE, patient=succeeded)
+
+    def _tell(self, what: bytes) -> None:
+        if self._keeper is not None:
+            with contextlib.suppress(ConnectionError):  # the parent has died
+                self._keeper.sendall(what)
 
 
 def _copy(fd: int | None) -> socket.socket | None:

@@ -17,6 +17,7 @@ class Entrance(NamedTuple):
         redirect: whether who comes without TLS to a host with a certificate is sent to it.
         inside: for programs of this machine alone, on loopback: private services are reached there, too.
         mdp: for ZeroMQ services.
+        log: how a line of the access log looks: `combined` or `json`.
 
     """
 
@@ -25,6 +26,7 @@ class Entrance(NamedTuple):
     redirect: bool = False
     inside: int | None = None
     mdp: int | None = None
+    log: str = "combined"
 
     def open(self, host: str, balancers: int) -> Opened:
         """Listen, with sockets of its own for each balancer: the kernel spreads connections over them.
@@ -46,7 +48,9 @@ class Entrance(NamedTuple):
         ):
             if port is not None:
                 every[fd] = listen_many(address, port, option, balancers)
-        return Opened([{fd: sockets[at] for fd, sockets in every.items()} for at in range(balancers)], self.redirect)
+        return Opened(
+            [{fd: sockets[at] for fd, sockets in every.items()} for at in range(balancers)], self.redirect, self.log
+        )
 
 
 class Opened(NamedTuple):
@@ -55,16 +59,18 @@ class Opened(NamedTuple):
     Attributes:
         sockets: for each balancer, by the option of `tucano.node` that it is given with.
         redirect: as in `Entrance`.
+        log: as in `Entrance`.
 
     """
 
     sockets: list[dict[str, socket.socket]]
     redirect: bool
+    log: str
 
     @property
     def options(self) -> list[str]:
         """Further arguments of a balancer's node."""
-        return ["--https-redirect"] * self.redirect
+        return [*["--https-redirect"] * self.redirect, "--access-log", self.log]
 
     @property
     def ports(self) -> dict[str, int]:

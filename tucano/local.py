@@ -20,7 +20,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
@@ -81,9 +81,11 @@ class Cluster:
         """What runs."""
         return self.client.services()
 
-    def get(self, service: str, path: str = "/", timeout: float = 30.0) -> Response:
+    def get(
+        self, service: str, path: str = "/", timeout: float = 30.0, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """One GET to a service, through the balancer; a status of 400 and above is an answer, too."""
-        request = urllib.request.Request(self.url + path, headers={"Host": service})
+        request = urllib.request.Request(self.url + path, headers={"Host": service, **(headers or {})})
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # not through a proxy of the environment
         try:
             with direct.open(request, timeout=timeout) as answer:

@@ -82,7 +82,8 @@ def balancer(options: Options, link: ZmqLink) -> list[Child]:
         Child("balancer", Balancer, {
             "make_proxy": users.make,
             "cache": home / "routes.msgpack", "address": link.address, "controller": CONTROLLER,
-            "let_go": users.let_go, "look": users.certificates.look if users.certificates else None,
+            "served": users.served, "let_go": users.let_go,
+            "look": users.certificates.look if users.certificates else None,
         }, shutdown=10.0),
     ]  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 
 class Options(argparse.Namespace):
@@ -28,7 +29,8 @@ class Options(argparse.Namespace):
     inside_fd: int | None
     mdp_fd: int | None
     https_redirect: bool
-    leaving_fd: int | None
+    access_log: Literal["combined", "json"]
+    keeper_fd: int | None
     leave: Callable[[], None] | None = None  # what a balancer does last
     services_host: str
     keys: bool
@@ -45,7 +47,7 @@ class Options(argparse.Namespace):
     def inherited(self) -> list[int]:
         """Descriptors that the parent has passed on."""
         every = (
-            self.fd, self.door_fd, self.http_fd, self.https_fd, self.inside_fd, self.mdp_fd, self.leaving_fd,
+            self.fd, self.door_fd, self.http_fd, self.https_fd, self.inside_fd, self.mdp_fd, self.keeper_fd,
         )  # fmt: skip
         return [one for one in every if one is not None]
 
@@ -67,7 +69,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--https-redirect", action="store_true", help="send who comes without TLS to it (balancer)")
     made.add_argument("--inside-fd", type=int, help="the same, for this machine's own programs (balancer)")
     made.add_argument("--mdp-fd", type=int, help="the same, for ZeroMQ (balancer)")
-    made.add_argument("--leaving-fd", type=int, help="where to say that no new work is taken, inherited (balancer)")
+    made.add_argument(
+        "--access-log", choices=("combined", "json"), default="combined", help="how its lines look (balancer)"
+    )
+    made.add_argument("--keeper-fd", type=int, help="where to say that we serve, or leave, inherited (balancer)")
     for kind, what in (("http", "HTTP"), ("https", "HTTP with TLS"), ("inside", "this machine"), ("mdp", "ZeroMQ")):
         made.add_argument(f"--{kind}-port", type=int, default=0, help=f"users' port for {what}, 0: none (controller)")
     made.add_argument("--services-host", default="127.0.0.1", help="where services listen (worker)")

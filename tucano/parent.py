@@ -248,7 +248,10 @@ def plan(home: Home, options: argparse.Namespace) -> Plan:
         CannotStart: the home has joined no cluster.
 
     """
-    entrance = Entrance(options.port, options.https_port, options.https_redirect, options.inside_port, options.mdp_port)
+    entrance = Entrance(
+        options.port, options.https_port, options.https_redirect, options.inside_port, options.mdp_port,
+        options.access_log,
+    )  # fmt: skip
     if not options.joined:
         return Here(
             options.workers, entrance, options.zmq_port, options.bridge_port, options.listen,
@@ -270,6 +273,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--https-port", type=int, help="the same with TLS")
     made.add_argument("--https-redirect", action="store_true", help="send hosts with a certificate to TLS")
     made.add_argument("--inside-port", type=int, help="for this machine's own programs, on loopback")
+    made.add_argument("--access-log", choices=("combined", "json"), default="combined", help="how its lines look")
     made.add_argument("--services-host", metavar="HOST", default=LOOPBACK, help="where services listen")
     made.add_argument("--mdp-port", type=int, help="for end users' ZeroMQ; 0: any free one; without: none")
     made.add_argument("--zmq-port", type=int, default=0, help="for administrators' ZeroMQ; 0: any free one")

@@ -40,7 +40,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Header lines that end at the balancer, or that it writes.
 _OURS = re.compile(
     "connection|keep-alive|te|upgrade|transfer-encoding|content-length|host|expect|http2-settings|forwarded"
-    "|(proxy|x-forwarded)(-.*)?",
+    "|x-real-ip|x-request-id|(proxy|x-forwarded)(-.*)?",
     re.IGNORECASE,
 )
 _NO_RULE = "this header is between user and balancer; take another one"

@@ -26,7 +26,7 @@ class Answer(NamedTuple):
         status: The status code.
         length: Bytes of the body, `CHUNKED` or `UNTIL_CLOSE`; what a HEAD request would make of it is not in here.
         keep_alive: The instance will take another request on this connection.
-        head: The head to send on, without its end.
+        head: The head to send on, without its end; of all but other interim answers up to the value of `X-Request-Id`.
         upgrade: The protocols that it names, in lower case: those that follow a 101.
         request_id: Its `X-Request-Id`, which is not in `head`; empty if it has none.
     """
@@ -100,6 +100,8 @@ def parse_answer(head: bytes, line: bytes, *, http10: bool) -> Answer:
     elif length is not None and length >= 0:
         lines.append(b"Content-Length: %d\r\n" % length)
     lines.append(line)
+    if status == 101 or status >= 200:
+        lines.append(b"X-Request-Id: ")
     return Answer(
         status=status,
         length=UNTIL_CLOSE if length is None else length,

@@ -9,6 +9,7 @@ from .affinity import token
 from .answer import Answer, Answers
 from .log import escaped
 from .policies import Candidate
+from .reading import LONG, SLOW_CLIENT, Reading
 from .rules import BARE_LF, MAX_HEAD, Refused
 from .tally import Tally
 
@@ -53,14 +54,13 @@ class Asker(Protocol):
         """The instance takes the request's body slower than it comes (`full`), or no longer."""
 
 
-class Upstream(asyncio.Protocol):
+class Upstream(Reading):
     """A connection to an instance, which carries one exchange at a time.
 
     Attributes:
         asker: Whoever waits for the answer; None while idle.
         keep_alive: The instance takes another request after this answer.
         reused: It has carried an exchange before this one.
-        paused: It is not read, since the client is slow.
     """
 
     __slots__ = (
@@ -71,18 +71,14 @@ class Upstream(asyncio.Protocol):
         "_tunnel",
         "asker",
         "keep_alive",
-        "paused",
         "reused",
-        "transport",
     )
 
-    transport: asyncio.Transport
-
     def __init__(self, backend: "Backend") -> None:
+        super().__init__()
         self._backend = backend
         self._body: framing.Body | None = None  # of the answer that is coming
         self._head = b""  # the beginning of an answer's head
-        self.paused = False
         self._tunnel = False
         self._ended = False  # the instance sends no more
         self.asker: Asker | None = None
@@ -156,6 +152,8 @@ class Upstream(asyncio.Protocol):
         asker.answered(answer, length, out, done=self._over(body, rest))
 
     def _more(self, asker: Asker, body: framing.Body, data: bytes) -> None:
+        if len(data) > LONG:
+            self.give_way()
         piece, rest = body.feed(data)
         over = self._over(body, rest)
         if piece:
@@ -198,15 +196,16 @@ class Upstream(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more of the answer for now: the client is slow."""
-        if not self.paused and not self.transport.is_closing():
-            self.paused = True
-            self.transport.pause_reading()
+        self.hold_back(SLOW_CLIENT)
 
     def resume(self) -> None:
         """Read on."""
-        if self.paused and not self.transport.is_closing():
-            self.paused = False
-            self.transport.resume_reading()
+        self.let_go(SLOW_CLIENT)
+
+    @property
+    def paused(self) -> bool:
+        """It is not read, since the client is slow."""
+        return bool(self._held_back & SLOW_CLIENT)
 
     def quiet(self) -> bool:
         """Nothing waits to be read: the instance has neither closed this idle connection nor spoken out of turn."""

@@ -107,14 +107,15 @@ class Ending(Attempt):
         shared, line, status, route, sent = self._shared, self._line, self._status, self._route, self._sent
         seconds = shared.clock() - self.began
         if route is not None:
-            route.in_flight -= 1
             slot = UNTIMED if self.tunnel else bisect_right(EDGES, seconds)
             (backend or route).tally.add(status, slot, self._fed, sent)
+            route.in_flight -= 1  # whoever sees that sees the counts, too
             if route.line is not None:
                 route.line.flow()
+        # Of the bytes that a request line may have, `"` and `\` alone are not plain in the log.
         shared.log.line(
             self.client.peer,
-            escaped(line) if b'"' in line or b"\\" in line else line,
+            escaped(line) if 0x22 in line or 0x5C in line else line,
             status,
             sent,
             self._fields.agent,

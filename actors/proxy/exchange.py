@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .front import Client
 
 _REPEATABLE: Final = 64 * 1024  # bytes of a request's body that are held so that it can be sent again
-_ANSWER: Final = b"%bX-Request-Id: %b\r\n%b%b"  # the head, the id, the head's end, what came of the body
 
 
 class Exchange(Ending):
@@ -72,7 +71,7 @@ class Exchange(Ending):
         if bond is not None and self._route is not None:
             bond.sent_at = self._shared.clock()
             bond.cookie = self._route.binding(self._backend, bond.to)
-        head = b"%b\r\n%b%b%b\r\n\r\n" % (self._onward, self._fields.lines, self.client.forwarded, self._id)
+        head = b"".join((self._onward, b"\r\n", self._fields.lines, self.client.forwarded, self._id, b"\r\n\r\n"))
         held = self._held
         if held:
             head += held
@@ -106,7 +105,7 @@ class Exchange(Ending):
         if self._route is not None:
             self._route.judge(self._backend, answer.status, bond.sent_at if bond is not None else 0.0)
         name = answer.request_id or self._id
-        self.client.transport.write(_ANSWER % (answer.head, name, cookie + STAYS, data))
+        self.client.transport.write(b"".join((answer.head, name, b"\r\n", cookie, STAYS, data)))
         self._sent = len(data)
         self.client.tunnelled()
 
@@ -132,9 +131,9 @@ class Exchange(Ending):
             end = bond.cookie + end
         name = answer.request_id or self._id
         if self._sent < SHORT:
-            client.transport.write(_ANSWER % (answer.head, name, end, piece))
+            client.transport.write(b"".join((answer.head, name, b"\r\n", end, piece)))
         else:
-            client.transport.writelines((_ANSWER % (answer.head, name, end, b""), piece))
+            client.transport.writelines((b"".join((answer.head, name, b"\r\n", end)), piece))
         if done:
             self.ended()
 

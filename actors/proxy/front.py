@@ -147,7 +147,7 @@ class Client(Reading):
 
     def _body(self, exchange: Exchange, data: bytes) -> None:
         if len(data) > LONG:
-            self.give_way(self.shared.loop)
+            self.give_way()
         try:
             self._buffer = exchange.feed(data)
         except Refused as refused:
@@ -201,8 +201,11 @@ class Client(Reading):
             self._close(linger=unread or bool(self._buffer))
             return
         self.let_go(SLOW_INSTANCE)
-        if not self._choked:
-            self.deadline = self.shared.clock() + (patience if self.closing else self.shared.timeouts.idle)
+        now, timeouts = self.shared.clock(), self.shared.timeouts
+        if self._choked:
+            self.deadline = now + timeouts.stall  # no longer what the service allows a request
+        else:
+            self.deadline = now + (patience if self.closing else timeouts.idle)
         if self._buffer:
             self.shared.loop.call_soon(self._next)
 

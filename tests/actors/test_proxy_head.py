@@ -326,7 +326,7 @@ def test_an_answer_says_its_instance_and_keeps_its_lines() -> None:
         answer(b"Content-Length: 5", b"Connection: X-Mine", b"X-Mine: 1", b"Keep-Alive: 5", b"X-Tucano-Instance: evil"),
         http10=False,
     )
-    assert read.head == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Tucano-Instance: hello-1\r\n"
+    assert read.head == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Tucano-Instance: hello-1\r\nX-Request-Id: "
     assert (read.status, read.length, read.keep_alive) == (200, 5, True)
 
 
@@ -400,7 +400,7 @@ def test_an_answer_that_h11_refuses_we_refuse_and_what_we_send_on_it_frames_the_
         assert isinstance(event, h11.Response)
         return event
 
-    theirs, onward = read(head), read(ours.head + b"\r\n")
+    theirs, onward = read(head), read(ours.head + b"an-id\r\n\r\n")
     assert theirs.status_code == onward.status_code == ours.status
     if ours.status != 204:
         for name in (b"content-length", b"transfer-encoding"):

@@ -1,5 +1,6 @@
 """Clients and instances that take what they are sent never to its end: nothing waits for them for ever."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,12 @@ SIZE = 20_000  # of an answer: less than the loop lets wait before it says that 
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
+    with staged() as made:
+        yield made
+
+
+@pytest.fixture
+def quick() -> Iterator[Stage]:
     with staged(timeouts=Timeouts(idle=0.3, stall=0.3, linger=0.3)) as made:
         yield made
 
@@ -25,24 +32,31 @@ def backlogs(stage: Stage) -> list[int]:
     return [client.transport.get_write_buffer_size() for client in list(stage.proxy._serving.result().clients)]
 
 
+def answered(stage: Stage) -> int:
+    """How many requests have had their answer."""
+    return sum(stats.classes.get(2, 0) for stats in stage.proxy.stats().values())
+
+
 def unread(stage: Stage, wire: Wire, one: Instance) -> None:
     """Ask until a little of the answers does not fit into the kernel's buffers any more."""
+    until(lambda: "hello" in stage.proxy.stats())
     while not any(backlogs(stage)):
         wire.send(GET)
-        until(lambda: stage.proxy.stats()["hello"].classes.get(2) == len(one.heads))
+        until(lambda: answered(stage) == len(one.heads))
 
 
 @pytest.mark.parametrize("last", [b"", LAST, b"nonsense\r\n\r\n"], ids=["idle", "closing", "refused"])
-def test_a_client_that_never_reads_its_last_answer_is_cut(stage: Stage, last: bytes) -> None:
-    (one,) = stage.serve(answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE + b"x" * SIZE))
-    wire = stage.wire()
+def test_a_client_that_never_reads_its_last_answer_is_cut(quick: Stage, last: bytes) -> None:
+    (one,) = quick.serve(answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE + b"x" * SIZE))
+    wire = quick.wire()
     wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    unread(stage, wire, one)
-    wire.send(last)
-    until(lambda: not backlogs(stage))
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):  # it was cut before it had its last word
+        unread(quick, wire, one)
+        wire.send(last)
+    until(lambda: not backlogs(quick))
 
 
-def test_a_slow_client_has_its_early_answer_to_the_end(stage: Stage) -> None:
+def test_a_client_has_its_large_early_answer_to_the_end(stage: Stage) -> None:
     size = 40_000_000
 
     def script(instance: Instance, wire: Wire) -> None:
@@ -62,7 +76,7 @@ def test_a_request_that_meets_the_end_of_the_connection_does_not_cut_the_answer_
     with stage.wire() as wire:
         wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         wire.send(GET)
-        until(lambda: stage.proxy.stats()["hello"].classes == {2: 1})
+        until(lambda: answered(stage) == 1)
         wire.send(GET)
         assert len(wire.reply().body) == size
 

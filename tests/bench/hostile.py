@@ -1,8 +1,9 @@
 """The balancer under clients and instances that mean no good: what another client feels, and what memory it takes.
 
-The proxy has one core to itself; the attackers, the instance and the other client share the other one. For each attack
-the other client asks on one connection, alone and meanwhile: the ratio is what it feels. Roles of this module that are
-started by itself: `instance`, `proxy`, and the names of the attacks. Run it: `python -m tests.bench hostile`.
+The proxy has one core to itself; the attackers, their instance, the other client and its instance share the other one,
+so a ratio says how much the machine is slowed, at worst, and not only the balancer. For each attack the other client
+asks on one connection, alone and meanwhile: the ratio is what it feels. Roles of this module that are started by
+itself: `instance`, `proxy`, and the names of the attacks. Run it: `python -m tests.bench hostile`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ def run(seconds: int = SECONDS) -> list[Row]:
     """Measure each attack for so many seconds, and the streams to their end."""
     rows = []
     for name, attack in ATTACKS.items():
-        with _role("instance", _CORES[-1]) as (instance, _), _role("proxy", _CORES[0], str(instance)) as (port, pid):
+        with (
+            _role("instance", _CORES[-1]) as (polite, _),
+            _role("instance", _CORES[-1]) as (evil, _),
+            _role("proxy", _CORES[0], str(polite), str(evil)) as (port, pid),
+        ):
             proxy = psutil.Process(pid)
             alone = _ask(port, seconds)
             before = proxy.memory_info().rss
@@ -132,14 +137,19 @@ async def _instance() -> None:
     await server.serve_forever()
 
 
-def _proxy(instance: int) -> None:
+def _proxy(**instances: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     proxy = Proxy(listener, chance=random.Random(7))
     proxy.start()
-    proxy.apply({"hello": Service("hello", (Target("hello-1", "127.0.0.1", instance, ready=True),), expected=False)})
+    proxy.apply(
+        {
+            name: Service(name, (Target(f"{name}-1", "127.0.0.1", instance, ready=True),), expected=False)
+            for name, instance in instances.items()
+        }
+    )
     print(listener.getsockname()[1], flush=True)
     signal.sigwait({signal.SIGTERM})
 
@@ -157,7 +167,7 @@ async def _connected(port: int, count: int) -> list[Streams]:
 
 
 def _head(line: bytes, *lines: bytes) -> bytes:
-    return line + b" HTTP/1.1\r\nHost: hello\r\n" + b"".join(one + b"\r\n" for one in lines) + b"\r\n"
+    return line + b" HTTP/1.1\r\nHost: evil\r\n" + b"".join(one + b"\r\n" for one in lines) + b"\r\n"
 
 
 async def _slow_heads(port: int) -> AsyncIterator[None]:
@@ -270,8 +280,8 @@ def main(args: list[str]) -> None:
     match args:
         case ["instance"]:
             uvloop.run(_instance())
-        case ["proxy", instance]:
-            _proxy(int(instance))
+        case ["proxy", polite, evil]:
+            _proxy(hello=int(polite), evil=int(evil))
         case [name, port]:
             uvloop.run(_carry_out(ATTACKS[name], int(port), stays=name not in STREAMS))
         case _:

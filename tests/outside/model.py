@@ -64,7 +64,7 @@ def requests(data: bytes) -> Read:
         asked.append(
             Asked(
                 raw=data[: len(data) - len(rest)],
-                onward=request.onward + b"\r\n" + request.fields.lines + b"\r\n" + sent,
+                onward=request.onward + b"\r\n" + request.fields.lines + _FORWARDED + sent,
                 method=request.method,
                 targets=(request.line.split(b" ")[1], request.onward.split(b" ")[1]),
                 body=payload,
@@ -75,6 +75,9 @@ def requests(data: bytes) -> Read:
         data = rest
         if asked[-1].last:
             return Read(asked, None, cut=False)
+
+
+_FORWARDED = b"for=127.0.0.1;proto=http\r\n\r\n"  # as `Client.forwarded` goes on, without an id
 
 
 def _body(length: int, came: bytes) -> tuple[bytes, bytes, bytes, bool]:
@@ -125,4 +128,5 @@ def answer(data: bytes, method: bytes) -> Answered | None:
         return None
     tail = CLOSES if until_close else STAYS
     raw = data[: len(data) - len(rest)]
-    return Answered(raw, read.head + tail + sent, interim, read.status, payload, until_close)
+    head = read.head.removesuffix(b"X-Request-Id: ")  # none is said, so one would be made
+    return Answered(raw, head + tail + sent, interim, read.status, payload, until_close)

@@ -16,6 +16,7 @@ from tucano.actors.proxy.rules import Refused
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [A-Z]")
 _ABOUT_CLIENT = b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\r\n"
+_MADE_ID = re.compile(rb"X-Request-Id: [0-9a-f]{28}\r\n")
 _ASK = b"%b / HTTP/1.1\r\nHost: hello\r\n\r\n"
 
 
@@ -76,7 +77,7 @@ class Sockets:
             said.append(expected.refused.status)
             if statuses[-1:] == [400]:
                 said[-1] = 400  # a beginning that was broken already, before the rest of it came
-        came = [one for one in list(recorder.came) if not one.startswith(b"cut: ")]
+        came = [one for one in map(_without_id, list(recorder.came)) if not one.startswith(b"cut: ")]
         if 404 in statuses:  # said before the body came, or after it, which may have been refused
             first = statuses.index(404)
             matches = came == whole[: len(came)] and statuses[:first] == said[:first]
@@ -102,7 +103,7 @@ class Sockets:
             expected = model.answer(data, method)
         except Refused:
             expected = None
-        tail = came.replace(b"X-Tucano-Instance: hello-0\r\n", b"")
+        tail = _without_id(came.replace(b"X-Tucano-Instance: hello-0\r\n", b""))
         if expected is not None:
             matches = tail == expected.interim + expected.onward
         else:  # nothing that a strict reader takes for a whole answer of the instance
@@ -129,6 +130,10 @@ class Sockets:
         cuts = sorted(self._chance.randrange(len(data) + 1) for _ in range(self._chance.randrange(4)))
         for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
             yield data[start:end]
+
+
+def _without_id(message: bytes) -> bytes:
+    return _MADE_ID.sub(b"", message)
 
 
 def onward(asked: model.Asked) -> bytes:

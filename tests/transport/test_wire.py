@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import tracemalloc
 from collections import deque
 
@@ -85,3 +87,26 @@ def test_letters_are_counted_before_they_are_made(header: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_letters_that_are_added_while_a_frame_is_made_disturb_nothing() -> None:
+    letters, stop, before = deque([Letter(Kind.TELL)] * 1000), threading.Event(), sys.getswitchinterval()
+
+    def add() -> None:
+        while not stop.is_set():
+            letters.append(Letter(Kind.TELL))
+            if len(letters) > 2000:
+                letters.pop()
+
+    adding = [threading.Thread(target=add) for _ in range(2)]
+    sys.setswitchinterval(1e-6)
+    for thread in adding:
+        thread.start()
+    try:
+        for _ in range(3000):
+            assert wire.encode_some(letters)[1] >= 1000
+    finally:
+        sys.setswitchinterval(before)
+        stop.set()
+        for thread in adding:
+            thread.join()

@@ -58,7 +58,8 @@ def home(stand_in: StandIn) -> Path:
     "command",
     [
         ["status"], ["services"], ["show", "x"], ["nodes"], ["scale", "x", "2"], ["restart", "x"], ["undeploy", "x"],
-        ["logs", "x"], ["events"], ["ps"], ["trace"], ["trace", "0" * 16], ["top"], ["services", "--json"],
+        ["logs", "x"], ["events"], ["ps"], ["trace"], ["trace", "0" * 16], ["top"], ["metrics"],
+        ["services", "--json"],
     ],
 )  # fmt: skip
 def test_without_a_cluster_every_command_says_how_to_start_one(tmp_path: Path, command: list[str]) -> None:
@@ -113,7 +114,7 @@ def test_help_names_every_command_and_the_exit_statuses(tmp_path: Path) -> None:
     text = good(tmp_path, "--help")
     for word in (
         "up", "down", "status", "demo", "deploy", "services", "show", "nodes", "scale", "undeploy", "restart", "logs",
-        "events", "ps", "top", "trace", "version", "controller", "worker", "balancer", "tls",
+        "events", "ps", "top", "metrics", "trace", "version", "controller", "worker", "balancer", "tls",
         "3 no cluster runs", "--debug",
     ):  # fmt: skip
         assert word in text

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_a_cluster_goes_up_serves_and_goes_down_without_a_trace(home: Path) -> N
 
 
 def test_the_actors_of_a_cluster_are_watched_while_they_work(home: Path) -> None:
-    up(home)
+    running = up(home, "--access-log", "json")
     accepted = json.loads(tucano(home, "deploy", HELLO, "--json").stdout)
     assert len(accepted["trace"]) == 16
     found = data(home, "top", "--interval", 0.2)
@@ -71,6 +72,20 @@ def test_the_actors_of_a_cluster_are_watched_while_they_work(home: Path) -> None
     assert all(actor["messages"] is not None for actor in found["actors"])
     gateway = next(actor for actor in found["actors"] if actor["name"] == "gateway")
     assert gateway["messages"] > 0  # we have asked it
+    [service] = data(home, "top", "hello", "--interval", 0.2)["services"]
+    first, second = sorted(one["id"] for one in data(home, "show", "hello")["instances"])
+    assert [one["instance"] for one in service["instances"]] == [first, second]
+    assert second in good(home, "top", "hello", "--interval", 0.1)
+    assert "tucano services" in tucano(home, "top", "nobody", "--interval", 0.1).stderr
+    assert good(home, "metrics").endswith("# EOF\n")
+    ask = urllib.request.Request(f"http://127.0.0.1:{running['http_port']}/Ada", headers={"Host": "hello"})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(ask) as answer:
+        asked = answer.headers["X-Request-Id"]
+    [log] = data(home, "status")["access_logs"]
+    [line] = eventually(lambda: Path(log).read_text().splitlines())
+    logged = json.loads(line)
+    assert (logged["request_id"], logged["service"], logged["target"]) == (asked, "hello", "/Ada")
+    assert logged["instance"] in (first, second)
     lines = good(home, "ps", "controller", "--events", "--crashes").splitlines()
     assert lines[0].startswith("controller, pid ")
     assert lines[-1] == "no actor has crashed"

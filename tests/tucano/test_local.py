@@ -14,9 +14,12 @@ from tests.helpers import eventually
 from tests.tucano.cluster_kit import assert_nothing_runs_in
 from tests.tucano.stand_in import write_service
 from tucano import render
+from tucano.cli.cluster import status_of
 from tucano.client import ClusterError, DeployFailed
 from tucano.client.failures import ClientError
+from tucano.home import Home
 from tucano.local import Cluster, local_cluster
+from tucano.rates import Look, between
 
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "examples" / "hello"
@@ -61,6 +64,30 @@ def test_the_client_reaches_the_whole_of_it(hello: Cluster) -> None:
     assert {node.node for node in hello.client.ps()} == {"controller", "balancer", "worker-1", "worker-2"}
     assert "instance_ready" in {event.kind for event in hello.client.events(-1000)}
     assert any(one.service == "hello" and one.requests for one in hello.client.traffic())
+
+
+def test_what_users_ask_is_seen_by_service_and_by_instance_and_in_the_log(hello: Cluster) -> None:
+    one = Home(hello.home)
+    before = Look(0.0, services=hello.client.traffic("hello"))
+    answers = [hello.get("hello", "/Ada", headers={"X-Request-Id": f"mine-{n}"}) for n in range(30)]
+    assert [answer.headers["X-Request-Id"] for answer in answers] == [f"mine-{n}" for n in range(30)]
+    now = eventually(lambda: _counted(hello, before, 30))
+    [service] = between(before, now).services
+    assert (service.requests, service.errors, service.in_flight) == (30.0, 0.0, 0)
+    assert 0 < (service.p50 or 0) <= (service.p99 or 0)
+    assert sum(each.requests or 0.0 for each in service.instances) == 30.0
+    assert {each.instance for each in service.instances} == {answer.headers["X-Tucano-Instance"] for answer in answers}
+    assert 'tucano_request_seconds_bucket{service="hello",le="+Inf"}' in render.metrics(now.services)
+    log = one.balancer("balancer") / "access.log"
+    eventually(lambda: " hello mine-29\n" in log.read_text())
+    assert [text.count("mine-7\n") for text in [log.read_text()]] == [1]
+    assert str(log) in status_of(one, one.running(), None)["access_logs"]
+
+
+def _counted(hello: Cluster, before: Look, many: int) -> Look | None:
+    """A look a second later, when so many more requests have ended."""
+    found = hello.client.traffic("hello")
+    return Look(1.0, services=found) if sum(found[0].classes) - sum(before.services[0].classes) == many else None
 
 
 def test_a_service_is_scaled_restarted_and_taken_down(hello: Cluster, tmp_path: Path) -> None:

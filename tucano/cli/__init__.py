@@ -47,6 +47,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("To look at", watch.events),
     ("To look at", actors.ps),
     ("To look at", actors.top),
+    ("To look at", actors.metrics),
     ("To look at", actors.trace),
     ("To look at", watch.version),
 )

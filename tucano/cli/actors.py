@@ -1,4 +1,4 @@
-"""Commands that look at the actors: ps, trace, top."""
+"""Commands that look at what happens: ps, trace, top, metrics."""
 
 from __future__ import annotations
 
@@ -130,6 +130,21 @@ def top(
         emit(found)
     else:
         print(paint(render.top(found, LINES, service)))
+
+
+def metrics(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Print the counts of users' requests as OpenMetrics text, for Prometheus and others that collect files or output.
+
+    They begin anew with the balancers. JSON has more of it.
+    """
+    from tucano import render
+
+    with client(home) as cluster:
+        found = cluster.traffic()
+    if json:
+        emit({"services": found})
+    else:
+        print(render.metrics(found))
 
 
 def _whole(beginning: str, known: Sequence[ConversationInfo]) -> str:

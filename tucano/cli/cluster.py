@@ -163,6 +163,7 @@ def status_of(the: Home, running: Running | None, found: StatusInfo | None) -> d
         "https_port": running.https_port,
         "inside_port": running.inside_port,
         "mdp_port": running.mdp_port,
+        "access_logs": sorted(str(path) for path in the.path.glob("balancers/*/access.log")),
         "host": running.host,
         "cluster": found.cluster,
         "version": found.version,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,14 @@ from tucano.terminal import mark
 if TYPE_CHECKING:
     from tucano.home import Home, Running
     from tucano.token import Token
+
+
+class LogFormat(StrEnum):
+    """What the access log's lines may look like."""
+
+    COMBINED = "combined"
+    JSON = "json"
+
 
 PortOption = Annotated[int, typer.Option(min=0, max=65535, help="For users' requests; 0: any free one.")]
 HttpsOption = Annotated[
@@ -29,6 +38,9 @@ InsideOption = Annotated[
 MdpOption = Annotated[
     int | None,
     typer.Option(min=0, max=65535, help="For users' ZeroMQ requests; 0: any free one; without: none."),
+]
+LogOption = Annotated[
+    LogFormat, typer.Option("--access-log", help="How a line of the access log looks: Combined Log Format, or JSON.")
 ]
 ZmqOption = Annotated[int, typer.Option(min=0, max=65535, help="For administration; 0: any free one.")]
 ListenOption = Annotated[
@@ -52,6 +64,7 @@ def up(
     https_redirect: RedirectOption = False,
     inside_port: InsideOption = None,
     mdp_port: MdpOption = None,
+    access_log: LogOption = LogFormat.COMBINED,
     zmq_port: ZmqOption = 0,
     listen: ListenOption = None,
     bridge_port: BridgeOption = 0,
@@ -64,7 +77,7 @@ def up(
 ) -> None:
     """Start a cluster on this machine; in the foreground until Ctrl-C, which stops everything in order."""
     arguments = ["--workers", str(workers), "--balancers", str(balancers), "--services-host", services_host]
-    arguments += _entrance(port, https_port, https_redirect, inside_port, mdp_port)
+    arguments += _entrance(port, https_port, https_redirect, inside_port, mdp_port, access_log)
     _start_cluster(the_home(home), arguments + _doors(zmq_port, listen, bridge_port), detach, json)
 
 
@@ -100,6 +113,7 @@ def balancer(
     https_redirect: RedirectOption = False,
     inside_port: InsideOption = None,
     mdp_port: MdpOption = None,
+    access_log: LogOption = LogFormat.COMBINED,
     address: AddressOption = None,
     bridge_port: BridgeOption = 0,
     detach: DetachOption = False,
@@ -107,16 +121,23 @@ def balancer(
     json: JsonOption = False,
 ) -> None:
     """Run a balancer on this machine for a cluster on another; in the foreground until Ctrl-C."""
-    options = _own(address, bridge_port) + _entrance(port, https_port, https_redirect, inside_port, mdp_port)
+    options = _own(address, bridge_port) + _entrance(
+        port, https_port, https_redirect, inside_port, mdp_port, access_log
+    )
     _start_joined(the_home(home), "balancer", join, options, detach, json)
 
 
 def _entrance(
-    port: int, https_port: int | None, redirect: bool, inside_port: int | None, mdp_port: int | None
+    port: int,
+    https_port: int | None,
+    redirect: bool,
+    inside_port: int | None,
+    mdp_port: int | None,
+    access_log: LogFormat,
 ) -> list[str]:
     if redirect and https_port is None:
         raise typer.BadParameter("there is no TLS to be sent to: give --https-port, too", param_hint="--https-redirect")
-    options = ["--port", str(port)]
+    options = ["--port", str(port), "--access-log", access_log.value]
     options += [] if https_port is None else ["--https-port", str(https_port)]
     options += [] if inside_port is None else ["--inside-port", str(inside_port)]
     options += [] if mdp_port is None else ["--mdp-port", str(mdp_port)]

@@ -3,6 +3,7 @@
 from tucano.render.actors import crashes, lifecycle, ps
 from tucano.render.cluster import event, instances, masked, nodes, services, show, status
 from tucano.render.conversation import conversation, conversations
+from tucano.render.metrics import metrics
 from tucano.render.progress import changes, standing, step
 from tucano.render.sequence import sequence
 from tucano.render.text import age, clean, duration, first_line, indent, moment, plural, short, size, table
@@ -10,6 +11,6 @@ from tucano.render.top import top
 
 __all__ = [
     "age", "changes", "clean", "conversation", "conversations", "crashes", "duration", "event", "first_line", "indent",
-    "instances", "lifecycle", "masked", "moment", "nodes", "plural", "ps", "sequence", "services", "short", "show",
-    "size", "standing", "status", "step", "table", "top",
+    "instances", "lifecycle", "masked", "metrics", "moment", "nodes", "plural", "ps", "sequence", "services", "short",
+    "show", "size", "standing", "status", "step", "table", "top",
 ]  # fmt: skip

@@ -103,6 +103,7 @@ def status(home: str, pid: int, found: StatusInfo, now: float) -> str:
         *([("", f"https://{found.host}:{found.https_port}")] if found.https_port else []),
         *([("", f"tcp://{found.host}:{found.mdp_port} (ZeroMQ)")] if found.mdp_port else []),
         *([("inside", f"http://127.0.0.1:{found.inside_port}")] if found.inside_port else []),
+        *([("log", f"{home}/balancers/*/access.log")] if found.http_port else []),
         ("admin", f"tcp://{found.host}:{found.zmq_port}"),
         ("services", str(found.services)),
     ]
