@@ -122,7 +122,7 @@ def _tables_of_text(value: Any) -> list[dict[str, Any]]:
         return [found for part in value for found in _tables_of_text(part)]
     if not isinstance(value, dict):
         return []
-    mine = [part for key, part in value.items() if key in _OWN]
+    mine = [part for key, part in value.items() if key in _OWN and isinstance(part, dict)]
     return mine + [found for key, part in value.items() if key not in _OWN for found in _tables_of_text(part)]
 
 

@@ -47,7 +47,7 @@ def test_an_entrance_without_balancers_listens_nowhere() -> None:
 
 def test_each_balancer_has_sockets_of_its_own_at_the_same_ports() -> None:
     opened = Entrance(0, 0, redirect=True, inside=0, mdp=0).open("127.0.0.2", 2)
-    assert opened.options == ["--https-redirect"]
+    assert opened.options == ["--https-redirect", "--access-log", "combined"]
     for kind in ("http", "https", "inside", "mdp"):
         found = {one[f"--{kind}-fd"].getsockname()[1] for one in opened.sockets}
         assert found == {opened.ports[f"{kind}_port"]}
