@@ -19,6 +19,7 @@ from tucano.actors.messages.balancer import (
     CacheDue,
     CertificatesDue,
     DrainDue,
+    ListenDue,
     Loaded,
     RefreshDue,
     Registered,
@@ -28,7 +29,7 @@ from tucano.actors.messages.balancer import (
     WatchDue,
 )
 from tucano.actors.messages.model import Instance, Service, Worker
-from tucano.actors.proxy import Proxy
+from tucano.actors.proxy import DataPath
 from tucano.actors.pure.counts import traffic_of
 from tucano.actors.pure.routing import reachable, routes
 
@@ -46,6 +47,9 @@ REFRESH = 10.0
 DRAIN_LOOK = 0.05
 """Seconds between two looks at what draining instances still have to do."""
 
+LISTEN_LOOK = 0.5
+"""Seconds between two looks at the ports of tcp services."""
+
 STOP_GRACE = 5.0
 """Seconds that open requests have when the balancer is stopped."""
 
@@ -60,6 +64,7 @@ _Inbox = (
     | Registered
     | discovery.Changed
     | DrainDue
+    | ListenDue
     | SaveDue
     | CacheDue
     | CertificatesDue
@@ -88,14 +93,14 @@ class Balancer(Actor):
 
     def __init__(
         self,
-        make_proxy: Callable[[], Proxy],
+        make_proxy: Callable[[], DataPath],
         cache: Path,
         address: str,
         controller: str = "controller",
         pid: int = 0,
         cpus: int = 0,
         served: Callable[[], None] = lambda: None,
-        let_go: Callable[[Proxy], None] | None = None,
+        let_go: Callable[[DataPath], None] | None = None,
         look: Callable[[], Iterable[tuple[str, str]]] | None = None,
     ) -> None:
         super().__init__()
@@ -110,13 +115,15 @@ class Balancer(Actor):
         self._record = self.address(f"{controller}/discovery")
         self._manager = self.address(f"{controller}/worker_mgr")
         self._deployer = self.address(f"{controller}/deployer")
-        self._proxy: Proxy | None = None
+        self._proxy: DataPath | None = None
         self._revision = -1
         self._services: dict[str, Service] = {}
         self._instances: dict[str, Instance] = {}
         self._workers: dict[str, Worker] = {}
         self._unreachable: set[str] = set()  # workers whose instances we cannot reach
         self._looking = False
+        self._listening = False
+        self._unheard: dict[str, str] | None = None  # what the deployer was told last
         self._saving = False
         self._registered = False
         self._serving = False
@@ -169,6 +176,8 @@ class Balancer(Actor):
                     self.note(WatchDue())
             case DrainDue():
                 self._look_at_draining()
+            case ListenDue():
+                self._look_at_listening()
             case SaveDue():
                 self._save()
             case CacheDue():
@@ -196,6 +205,7 @@ class Balancer(Actor):
             self.after(RETRY, RetryDue())
             return
         self._asking = False
+        self._unheard = None  # a new controller may not know it
         self._revision = result.revision
         self._services.clear()
         self._instances.clear()
@@ -227,6 +237,9 @@ class Balancer(Actor):
         if not self._looking and any(i.state == "draining" for i in self._instances.values()):
             self._looking = True
             self.after(DRAIN_LOOK, DrainDue())
+        if not self._listening and any(s.route.protocol == "tcp" for s in self._services.values()):
+            self._listening = True
+            self.after(LISTEN_LOOK, ListenDue())
         if not self._saving:
             self._saving = True
             self.after(1.0, SaveDue())
@@ -248,6 +261,17 @@ class Balancer(Actor):
         self._looking = bool(draining)
         if draining:
             self.after(DRAIN_LOOK, DrainDue())
+
+    def _look_at_listening(self) -> None:
+        """Tell the deployer where users cannot connect, as long as there are tcp services, when that has changed."""
+        assert self._proxy is not None
+        unheard = self._proxy.unheard()
+        if unheard != self._unheard:
+            self._unheard = unheard
+            self._deployer.tell(deployer.ListeningReported(self.ref.node, unheard))
+        self._listening = any(s.route.protocol == "tcp" for s in self._services.values())
+        if self._listening:
+            self.after(LISTEN_LOOK, ListenDue())
 
     def _serve_from_cache(self) -> None:
         if self._serving or not self._cache.exists():

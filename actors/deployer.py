@@ -8,7 +8,8 @@ on the way is said again.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import assert_never
 
 import msgspec
@@ -22,6 +23,7 @@ from tucano.actors.messages.deployer import (
     Drained,
     InstanceReported,
     InventoryReported,
+    ListeningReported,
     Loaded,
     ReconcileDue,
     Restart,
@@ -32,6 +34,7 @@ from tucano.actors.messages.deployer import (
 from tucano.actors.messages.model import Instance, Revision, Service, Worker
 from tucano.actors.pure import rollout
 from tucano.actors.pure.draining import Word, drained
+from tucano.actors.pure.hearing import complaint
 from tucano.actors.pure.instance import ACTIVE, reported
 from tucano.actors.pure.placement import place
 from tucano.actors.pure.wanted import Command, wanted
@@ -50,7 +53,7 @@ LOST = 600.0
 """Seconds that an instance of a worker that is gone is remembered, in case both come back."""
 
 _Inbox = (
-    Deploy | Scale | Restart | Undeploy | InstanceReported | InventoryReported | Drained
+    Deploy | Scale | Restart | Undeploy | InstanceReported | InventoryReported | ListeningReported | Drained
     | ReconcileDue | Written | Loaded | discovery.Changed | Down
 )  # fmt: skip
 
@@ -61,13 +64,17 @@ class Deployer(Actor):
     Args:
         record: address of discovery.
         people: address of the notifier.
+        ports: those that the cluster itself listens at, and what for.
 
     """
 
     Inbox = _Inbox
 
-    def __init__(self, record: str = "discovery", people: str = "notifier") -> None:
+    def __init__(
+        self, record: str = "discovery", people: str = "notifier", ports: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
         super().__init__()
+        self._ports = ports
         self._record = self.address(record)
         self._people = self.address(people)
         self._loaded = False
@@ -78,6 +85,7 @@ class Deployer(Actor):
         self._setbacks: dict[str, tuple[float, History]] = {}  # by service: create nothing before, and why
         self._failed_on: dict[str, str] = {}  # by service: the worker where an instance failed last
         self._words: dict[str, Word] = {}  # by balancer: with which draining instances it is done
+        self._unheard: dict[str, Mapping[str, str]] = {}  # by balancer: at which services' ports it cannot listen, why
         self._confirmed: set[str] = set()  # instances that we made, or that a worker who is there has told us of
 
     def on_start(self) -> None:
@@ -101,6 +109,10 @@ class Deployer(Actor):
                 self.insist(balancer)
                 self._words[balancer] = Word(pid, frozenset(ids))
                 self._end_drained()
+            case ListeningReported(balancer, unheard):
+                self.insist(balancer)
+                self._unheard[balancer] = unheard
+                self._complain()
             case ReconcileDue():
                 self._tick()
                 self.after(TICK, ReconcileDue())
@@ -176,7 +188,7 @@ class Deployer(Actor):
     def _command(self, message: Command) -> None:
         if not self._loaded:
             raise Refused("unavailable", "the controller is starting: try again in a moment")
-        decided = wanted(self._services, message, self.wall())
+        decided = wanted(self._services, message, self.wall(), self._ports)
         name = decided.service.name
         reply = self.reply_later()
 
@@ -251,6 +263,15 @@ class Deployer(Actor):
                 self._remove(known)
                 self._reconcile(known.service)
 
+    def _complain(self) -> None:
+        for service in list(self._services.values()):
+            why = complaint(service, self._unheard, self._workers)
+            if why == service.unheard:
+                continue
+            self._write(msgspec.structs.replace(service, unheard=why))
+            opened = f"users can connect at {service.route.port}"
+            self._event("port_refused" if why else "port_opened", service.name, why or opened)
+
     def _lose(self, instances: Sequence[Instance], why: str) -> None:
         for instance in instances:
             if instance.state not in ACTIVE:
@@ -283,6 +304,7 @@ class Deployer(Actor):
                 self._end(instance)
             elif instance.state == "stopping":
                 self._tell_stop(instance)
+        self._complain()
         self._reconcile_all()
 
     def _reconcile_all(self) -> None:

@@ -223,6 +223,8 @@ class Runner(Actor):
             return
         self._update("starting", host=self._host, port=port)
         own = {"PORT": str(port), "HOST": self._host, "TUCANO_SERVICE": spec.name, "TUCANO_INSTANCE": self._id}
+        if spec.route.protocol == "zmq":
+            own["TUCANO_ENDPOINT"] = f"tcp://{self._host}:{port}"
         try:
             logs.bound(self._log)
             env = environment(os.environ, **{**spec.run.env, **own})

@@ -23,10 +23,10 @@ with ZMQ_IMMEDIATE, and give each a time of your own: on none is there an answer
 | op | args | ok |
 |---|---|---|
 | `ping` | | `{}` |
-| `status` | | `{cluster, version, node, since, host, http_port, zmq_port, uptime, services, nodes}` |
+| `status` | | `{cluster, version, node, since, host, zmq_port, uptime, services, nodes}`, and users' ports |
 | `nodes` | | `{nodes: [{name, role, state, pid, since, cpus, memory, cpu, memory_used, instances}]}` |
-| `services` | | `{services: [{name, replicas, ready, state, revision, detail}]}` |
-| `show` | `name` | a service, and `{last_revision, previous, spec, artifact, created, instances}` |
+| `services` | | `{services: [{name, replicas, ready, state, revision, detail, protocol, port}]}` |
+| `show` | `name` | a service, and `{last_revision, previous, spec, reached, artifact, created, instances}` |
 | `scale` | `name`, `replicas` | `{service, revision, trace}` |
 | `restart` | `name` | `{service, revision, trace}` |
 | `undeploy` | `name` | `{service, revision, trace}` |
@@ -39,8 +39,11 @@ with ZMQ_IMMEDIATE, and give each a time of your own: on none is there an answer
 | `ps` | `node` | `{nodes}`: the actors of one node, or of all |
 | `trace` | `id` | the spans of a conversation |
 | `traces` | | `{traces}` |
-| `traffic` | | `{services: [{service, requests, errors, retries, in_flight}]}` |
+| `traffic` | `service` | `{services}` |
 
+- *Users' ports* in `status` are `http_port`, `https_port`, `inside_port` and `mdp_port`; 0 where users do not come in.
+- A *service* of `traffic` is `{service, requests, errors, retries, in_flight, received, sent, ejections, classes,
+  latency, p50, p99, instances}`; instances of the service that is named only.
 - An *instance* of `show` is `{id, service, revision, node, state, pid, host, port, restarts, detail, since, served}`.
 - *Deploy*: pack the directory as a tar (any make: ustar, GNU or pax) in gzip, of regular files, directories and links;
   each name once, relative, without `..`; links relative, not leading out, `..` only at their beginning; no hard links.

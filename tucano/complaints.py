@@ -18,6 +18,7 @@ _IN_WORDS = {
     "run.env": 'a table of texts, such as { GREETING = "hi" }',
     "route.hosts": 'a list of at most 64 host names in lower case, such as ["www.example.org", "*.example.org"]',
     "route.path": 'a path such as "/api": "/" first, no query, ASCII without spaces, at most 1024 characters',
+    "route.port": "a whole number from 1024 to 65535",
     "route.headers": 'a table of at most 16 texts, such as { X-Beta = "yes" }',
     "route.headers.*": "a text of 1 to 512 visible ASCII characters, with spaces only between them",
     "balance.hash_by": '"ip", "path", "header:NAME" or "cookie:NAME"',
@@ -57,6 +58,8 @@ def complaint(dotted: str, kind: inspect.Type, found: object) -> str | None:
             fits = isinstance(found, dict) and (most is None or len(found) <= most)
         case inspect.VarTupleType(max_length=most):
             fits = isinstance(found, list) and (most is None or len(found) <= most)
+        case inspect.UnionType(types=types):  # of one type and None, which TOML cannot say
+            return complaint(dotted, next(one for one in types if not isinstance(one, inspect.NoneType)), found)
         case _:
             raise NotImplementedError(f"{dotted}: {kind}")
     return None if fits else complain

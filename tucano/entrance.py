@@ -16,6 +16,7 @@ class Entrance(NamedTuple):
         https: with TLS.
         redirect: whether who comes without TLS to a host with a certificate is sent to it.
         inside: for programs of this machine alone, on loopback: private services are reached there, too.
+        mdp: for ZeroMQ services.
         log: how a line of the access log looks: `combined` or `json`.
 
     """
@@ -24,6 +25,7 @@ class Entrance(NamedTuple):
     https: int | None = None
     redirect: bool = False
     inside: int | None = None
+    mdp: int | None = None
     log: str = "combined"
 
     def open(self, host: str, balancers: int) -> Opened:
@@ -42,6 +44,7 @@ class Entrance(NamedTuple):
             ("--port", "--http-fd", host, self.http),
             ("--https-port", "--https-fd", host, self.https),
             ("--inside-port", "--inside-fd", LOOPBACK, self.inside),
+            ("--mdp-port", "--mdp-fd", host, self.mdp),
         ):
             if port is not None:
                 every[fd] = listen_many(address, port, option, balancers)
@@ -69,7 +72,11 @@ class Opened(NamedTuple):
         """Further arguments of a balancer's node."""
         return [*["--https-redirect"] * self.redirect, "--access-log", self.log]
 
-    def port(self, fd: str) -> int:
-        """The port that an option's sockets listen at; 0 if there is none."""
-        listening = self.sockets[0].get(fd) if self.sockets else None
-        return int(listening.getsockname()[1]) if listening is not None else 0
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where users come in, by its name in `tucano.home.Running`; 0 where they do not."""
+        sockets = self.sockets[0] if self.sockets else {}
+        return {
+            f"{kind}_port": int(sockets[fd].getsockname()[1]) if (fd := f"--{kind}-fd") in sockets else 0
+            for kind in ("http", "https", "inside", "mdp")
+        }

@@ -5,6 +5,7 @@ HOME/
   cluster.json     the cluster's identity
   running.json     process and ports of the cluster that runs here now; absent when none does
   listening.json   where a cluster with keys listened last, for the next time
+  sockets          where the parent hands out listening sockets of tcp services, to this user
   lock             held by the parent process: one cluster a home
   keys/            who is admitted, and the keys of what runs here; see `tucano.keys`
   logs/            one file a process
@@ -44,6 +45,7 @@ class Running(msgspec.Struct, frozen=True):
         balancers: how many; without any there are no ports for end users.
         https_port: where end users' requests come in with TLS; 0 if they do not.
         inside_port: where requests of this machine's own programs come in, on loopback; 0 if they do not.
+        mdp_port: where end users' ZeroMQ requests come in; 0 if they do not.
 
     """
 
@@ -60,6 +62,7 @@ class Running(msgspec.Struct, frozen=True):
     balancers: int = 1
     https_port: int = 0
     inside_port: int = 0
+    mdp_port: int = 0
 
     @property
     def door(self) -> str:

@@ -52,7 +52,7 @@ def listen(host: str, port: int, option: str, *, shared: bool = False) -> socket
     Args:
         host: IPv4 address.
         port: TCP port, 0 for any free one.
-        option: by which another port can be chosen, for the error.
+        option: of a command (`--port`) or key in `tucano.toml` by which another port can be chosen, for the error.
         shared: let other sockets of this user listen at the same port.
 
     Raises:
@@ -69,8 +69,9 @@ def listen(host: str, port: int, option: str, *, shared: bool = False) -> socket
         listening.close()
         if not _is_here(host):
             raise CannotListen(f"{host} is no address of this machine ({error.strerror})") from error
+        any_free = ", or 0 for any free one" if option.startswith("--") else ""
         raise CannotListen(
-            f"port {port} {_whose(port)} ({error.strerror}): choose another with {option}, or 0 for any free one"
+            f"port {port} {_whose(port)} ({error.strerror}): choose another with {option}{any_free}"
         ) from error
     return listening
 

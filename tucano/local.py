@@ -109,6 +109,7 @@ def local_cluster(
     balancers: int = 1,
     https_port: int | None = None,
     inside_port: int | None = None,
+    mdp_port: int | None = None,
 ) -> Iterator[Cluster]:
     """A cluster on this machine, for the time of a `with` block.
 
@@ -119,6 +120,7 @@ def local_cluster(
         balancers: how many processes share that port.
         https_port: the same with TLS, for hosts whose certificate is in the home (`tucano tls add`); None for none.
         inside_port: the same for programs of this machine only; None for none.
+        mdp_port: where those to ZeroMQ services come in; 0 likewise, None that they cannot.
 
     Raises:
         StartFailed: it did not start.
@@ -129,7 +131,7 @@ def local_cluster(
     arguments = ["--home", str(its_home.path)]
     for option, value in (
         ("workers", workers), ("balancers", balancers), ("port", http_port), ("https-port", https_port),
-        ("inside-port", inside_port),
+        ("inside-port", inside_port), ("mdp-port", mdp_port),
     ):  # fmt: skip
         arguments += [] if value is None else [f"--{option}", str(value)]
     if home is None:

@@ -5,32 +5,25 @@ Started by `tucano.parent`; by hand: `python -m tucano.node worker --name worker
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import functools
 import logging
 import os
-import random
 import signal
-import socket
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tucano
 from tucano.actors.kernel import Child, Law, Refused, System, Tree
-from tucano.actors.messages.keeper import LEAVES, SERVES, SUCCEEDED
 from tucano.actors.node import Node
 from tucano.home import Home
+from tucano.options import Options, parser
 from tucano.rings import ring
 from tucano.transport.security import Ring
 from tucano.transport.zmq_link import ZmqLink
 
 if TYPE_CHECKING:
-    from tucano.actors.proxy import Certificates, Proxy
-    from tucano.actors.proxy.log import Format
     from tucano.transport.door import Door
 
 log = logging.getLogger("tucano.node")
@@ -44,44 +37,6 @@ STOP_SERVICES = 24 * 3600.0
 """Seconds that a worker waits for its services to stop: each has its own grace, which `tucano.toml` bounds."""
 
 
-PATIENCE = 5.0
-"""Seconds that users' kept connections have for another request, when another balancer process takes over."""
-
-LEAVE = 60.0
-"""Seconds that open requests then have; what is open after that (WebSockets, mostly) is cut."""
-
-STOP_GRACE = 5.0
-"""Seconds that open requests have when nobody takes over."""
-
-SUCCESSOR = 30.0
-"""Seconds that a successor has to serve, before we end without one."""
-
-
-class Options(argparse.Namespace):
-    """What a node is told; see `parser`."""
-
-    role: str
-    name: str
-    home: Path
-    cluster: str
-    bind: str
-    fd: int | None
-    controller: str | None
-    door: str
-    door_fd: int | None
-    http_port: int
-    http_fd: int | None
-    https_fd: int | None
-    inside_fd: int | None
-    https_redirect: bool
-    access_log: Format
-    keeper_fd: int | None
-    keeper: socket.socket | None
-    let_go: list[Proxy]
-    services_host: str
-    keys: bool
-
-
 def controller(options: Options, link: ZmqLink) -> list[Child]:
     """The controller: the record first, since the others live by it; the door last."""
     from tucano.actors.deployer import Deployer
@@ -91,22 +46,21 @@ def controller(options: Options, link: ZmqLink) -> list[Child]:
     from tucano.actors.notifier import Notifier
     from tucano.actors.worker_mgr import WorkerMgr
 
-    del link
     kept = options.home / "controller"
     about = {
         "cluster": options.cluster,
         "version": tucano.__version__,
         "node": options.name,
         "since": time.time(),
-        "http_port": options.http_port,
-        "zmq_port": int(options.door.rpartition(":")[2]),
+        **options.users_ports,
+        "zmq_port": _port(options.door),
         "host": options.door.removeprefix("tcp://").rpartition(":")[0],
     }
     return [
         Child("node", Node),
         Child("discovery", Discovery, {"path": kept / "record.sqlite"}),
         Child("notifier", Notifier, {"webhook": os.environ.get("TUCANO_WEBHOOK", "")}),
-        Child("deployer", Deployer),
+        Child("deployer", Deployer, {"ports": _own_ports(options, link)}),
         Child("worker_mgr", WorkerMgr),
         Child("gateway", Gateway, {
             "make_door": functools.partial(_door, options), "about": about,
@@ -118,16 +72,18 @@ def controller(options: Options, link: ZmqLink) -> list[Child]:
 def balancer(options: Options, link: ZmqLink) -> list[Child]:
     """A balancer: one actor, whose data path has a thread of its own."""
     from tucano.actors.balancer import Balancer
+    from tucano.data_path import Users
 
     home = Home(options.home).balancer(options.name)
-    certificates = _certificates(options)
+    users = Users(options, home / "access.log")
+    options.leave = users.leave
     return [
         Child("node", Node),
         Child("balancer", Balancer, {
-            "make_proxy": functools.partial(_proxy, options, certificates, home / "access.log"),
+            "make_proxy": users.make,
             "cache": home / "routes.msgpack", "address": link.address, "controller": CONTROLLER,
-            "served": functools.partial(_tell, options, SERVES), "let_go": options.let_go.append,
-            "look": certificates.look if certificates else None,
+            "served": users.served, "let_go": users.let_go,
+            "look": users.certificates.look if users.certificates else None,
         }, shutdown=10.0),
     ]  # fmt: skip
 
@@ -166,12 +122,8 @@ def run(options: Options) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    options.let_go = []
-    options.keeper = None if options.keeper_fd is None else socket.socket(fileno=options.keeper_fd)
-    inherited = (options.fd, options.door_fd, options.http_fd, options.https_fd, options.inside_fd, options.keeper_fd)
-    for descriptor in inherited:
-        if descriptor is not None:
-            os.set_inheritable(descriptor, False)
+    for descriptor in options.inherited:
+        os.set_inheritable(descriptor, False)
     link = ZmqLink(options.name, options.cluster, options.bind, fd=options.fd, ring=_ring(options))
     if options.controller:
         link.connect(CONTROLLER, options.controller)
@@ -185,7 +137,8 @@ def run(options: Options) -> int:
     elif options.role == "worker":
         _stop_services(system)
     in_time = system.stop()
-    _leave(options)
+    if options.leave is not None:
+        options.leave()
     return 0 if in_time and system.gave_up is None else 1
 
 
@@ -203,56 +156,18 @@ def _stop_services(system: System) -> None:
         log.error("services may be left: %s", refused)
 
 
-def _certificates(options: Options) -> Certificates | None:
-    from tucano.actors.proxy import Certificates
-
-    return None if options.https_fd is None else Certificates(Home(options.home).tls)
-
-
-def _proxy(options: Options, certificates: Certificates | None, access_log: Path) -> Proxy:
-    """A data path on the inherited listening sockets, of which each incarnation has copies."""
-    from tucano.actors.proxy import Proxy, Secure
-
-    plain, tls, inside = (_copy(fd) for fd in (options.http_fd, options.https_fd, options.inside_fd))
-    assert plain is not None, "a balancer needs --http-fd"
-    secure = Secure(tls, certificates, options.https_redirect) if tls is not None and certificates is not None else None
-    access_log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Proxy(
-        plain,
-        secure=secure,
-        inside=inside,
-        access_log=access_log,
-        log_format=options.access_log,
-        chance=random.Random(),
-    )
+def _own_ports(options: Options, link: ZmqLink) -> dict[int, str]:
+    """Where the cluster itself listens, and what for."""
+    ports = {
+        options.http_port: "users' HTTP", options.https_port: "users' HTTP with TLS",
+        options.inside_port: "this machine's own programs", options.mdp_port: "users' ZeroMQ",
+        _port(options.door): "clients", _port(link.address): "its bridge",
+    }  # fmt: skip
+    return {port: what for port, what in ports.items() if port}
 
 
-def _tell(options: Options, what: bytes) -> None:
-    if options.keeper is not None:
-        with contextlib.suppress(ConnectionError):  # the parent has died
-            options.keeper.sendall(what)
-
-
-def _leave(options: Options) -> None:
-    """Serve until a successor does on the same sockets, if there is to be one, and end what users have begun.
-
-    Only when the bridge is closed: the successor has the same name and listens at the same address.
-    """
-    succeeded = False
-    if options.keeper is not None:
-        with options.keeper, contextlib.suppress(TimeoutError, ConnectionError):
-            if options.let_go:
-                _tell(options, LEAVES)
-                options.keeper.settimeout(SUCCESSOR)
-                succeeded = options.keeper.recv(1) == SUCCEEDED
-            for proxy in options.let_go if succeeded else ():
-                proxy.leave(PATIENCE)
-    for proxy in options.let_go:
-        proxy.stop(LEAVE if succeeded else STOP_GRACE, patient=succeeded)
-
-
-def _copy(fd: int | None) -> socket.socket | None:
-    return None if fd is None else socket.socket(fileno=os.dup(fd))
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])
 
 
 def _door(options: Options) -> Door:
@@ -265,32 +180,6 @@ def _door(options: Options) -> Door:
 
 def _ring(options: Options) -> Ring | None:
     return ring(Home(options.home), options.name) if options.keys else None
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line of a node; `tucano.parent` writes it."""
-    made = argparse.ArgumentParser(prog="python -m tucano.node", description="Run one node of a Tucano cluster.")
-    made.add_argument("role", choices=sorted(ROLES))
-    made.add_argument("--name", required=True, help="the node's name")
-    made.add_argument("--home", required=True, type=Path, help="the cluster's home")
-    made.add_argument("--cluster", required=True, help="the cluster's identity")
-    made.add_argument("--bind", default="tcp://127.0.0.1:0", help="where the bridge listens")
-    made.add_argument("--fd", type=int, help="a listening socket for the bridge, inherited")
-    made.add_argument("--controller", help="address of the controller's bridge")
-    made.add_argument("--door", default="tcp://127.0.0.1:0", help="where clients come in (controller)")
-    made.add_argument("--door-fd", type=int, help="a listening socket for clients, inherited (controller)")
-    made.add_argument("--http-fd", type=int, help="the end users' listening socket, inherited (balancer)")
-    made.add_argument("--https-fd", type=int, help="the same, for TLS (balancer)")
-    made.add_argument(
-        "--access-log", choices=("combined", "json"), default="combined", help="how its lines look (balancer)"
-    )
-    made.add_argument("--https-redirect", action="store_true", help="send who comes without TLS to it (balancer)")
-    made.add_argument("--inside-fd", type=int, help="the same, for this machine's own programs (balancer)")
-    made.add_argument("--keeper-fd", type=int, help="where to say that we serve, or leave, inherited (balancer)")
-    made.add_argument("--http-port", type=int, default=0, help="end users' port, for people (controller)")
-    made.add_argument("--services-host", default="127.0.0.1", help="where services listen (worker)")
-    made.add_argument("--keys", action="store_true", help="use the keys in the home, on every connection")
-    return made
 
 
 def main() -> None:

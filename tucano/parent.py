@@ -33,6 +33,7 @@ from tucano.home import Home, HomeInUse, Running
 from tucano.keys import Keys, KeysError
 from tucano.listening import LOOPBACK, CannotListen
 from tucano.plan import Here, Joined, Plan
+from tucano.sockets import SocketKeeper
 from tucano.transport.security import Insecure
 
 log = logging.getLogger("tucano.parent")
@@ -92,6 +93,7 @@ class Parent:
         except (CannotListen, KeysError, Insecure, HomeInUse) as error:
             raise CannotStart(str(error)) from error
         self._home.announce(self._running)
+        self._sockets = SocketKeeper(self._home)
         _adopt_orphans()
         self._system = System("parent")
         self._system.run([Child(c.name, Keeper, {"command": c, "tell": self._on_pid}) for c in commands])
@@ -146,6 +148,7 @@ class Parent:
                 self._wait(system, name, future)
         system.stop()
         _bury_orphans(set())
+        self._sockets.close()
         self._home.retract()
         for listening in self._plan.held:
             listening.close()
@@ -246,8 +249,9 @@ def plan(home: Home, options: argparse.Namespace) -> Plan:
 
     """
     entrance = Entrance(
-        options.port, options.https_port, options.https_redirect, options.inside_port, options.access_log
-    )
+        options.port, options.https_port, options.https_redirect, options.inside_port, options.mdp_port,
+        options.access_log,
+    )  # fmt: skip
     if not options.joined:
         return Here(
             options.workers, entrance, options.zmq_port, options.bridge_port, options.listen,
@@ -271,6 +275,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--inside-port", type=int, help="for this machine's own programs, on loopback")
     made.add_argument("--access-log", choices=("combined", "json"), default="combined", help="how its lines look")
     made.add_argument("--services-host", metavar="HOST", default=LOOPBACK, help="where services listen")
+    made.add_argument("--mdp-port", type=int, help="for end users' ZeroMQ; 0: any free one; without: none")
     made.add_argument("--zmq-port", type=int, default=0, help="for administrators' ZeroMQ; 0: any free one")
     made.add_argument("--lifeline", action="store_true", help="stop when standard input ends")
     made.add_argument("--bridge-port", type=int, default=0, help="for nodes on other machines; 0: any free one")

@@ -11,7 +11,7 @@ import msgspec
 import psutil
 
 from tucano.actors.keeper import Command
-from tucano.entrance import Entrance
+from tucano.entrance import Entrance, Opened
 from tucano.home import Home, HomeInUse, Listening, Running
 from tucano.keys import Keys
 from tucano.listening import LOOPBACK, CannotListen, listen, resolve
@@ -99,10 +99,10 @@ class Here:
         if secure:
             home.keep_listening(Listening(host, _port(bridge), _port(door)))
         running = Running(
-            os.getpid(), psutil.Process().create_time(), opened.port("--http-fd"), _port(door), len(self._workers), {},
-            host=host, secure=secure, balancers=len(self._balancers), https_port=opened.port("--https-fd"),
-            inside_port=opened.port("--inside-fd"),
+            os.getpid(), psutil.Process().create_time(), 0, _port(door), len(self._workers), {},
+            host=host, secure=secure, balancers=len(self._balancers),
         )  # fmt: skip
+        running = msgspec.structs.replace(running, **opened.ports)
         services = resolve(self._services_host)
         if not secure and not is_loopback(f"tcp://{services}:0"):
             raise CannotListen(f"services that are reached at {services}, beyond this machine, need keys: {REMEDY}")
@@ -116,7 +116,7 @@ class Here:
         return running, [
             _command(
                 home, cluster, "controller", "controller", {"--fd": bridge, "--door-fd": door},
-                "--door", _address(door), "--http-port", str(opened.port("--http-fd")), *wanted,
+                "--door", _address(door), *_told(opened), *wanted,
             ),
             *(near("balancer", name, sockets, *opened.options)
               for name, sockets in zip(self._balancers, opened.sockets, strict=True)),
@@ -178,10 +178,7 @@ class Joined:
             opened = self._entrance.open(host, 1)
             self.held += opened.sockets[0].values()
             sockets, more = sockets | opened.sockets[0], opened.options
-            running = msgspec.structs.replace(
-                running, workers=0, balancers=1, http_port=opened.port("--http-fd"),
-                https_port=opened.port("--https-fd"), inside_port=opened.port("--inside-fd"),
-            )  # fmt: skip
+            running = msgspec.structs.replace(running, workers=0, balancers=1, **opened.ports)
         command = _command(
             home, token.cluster, self.role, token.name, sockets, "--controller", token.bridge, "--keys", *more
         )
@@ -198,6 +195,11 @@ def _command(home: Home, cluster: str, role: str, name: str, sockets: dict[str, 
         line += [option, str(listening.fileno())]
     descriptors = [one.fileno() for one in sockets.values()]
     return Command(name, line, descriptors, home.log(name), leaves=role == "balancer")
+
+
+def _told(opened: Opened) -> list[str]:
+    """Users' ports, as arguments of the controller's node."""
+    return [word for name, port in opened.ports.items() for word in (f"--{name.replace('_', '-')}", str(port))]
 
 
 def _port(listening: socket.socket) -> int:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from tucano.actors.messages import model
+from tucano.actors.pure.meaning import pointless
 from tucano.complaints import allowed, complaint, plain, quoted, show, unpassable, wrong_items
 
 FILE = "tucano.toml"
@@ -78,9 +79,13 @@ def load(directory: Path) -> model.Spec:
         raise SpecError(problems)
     wanted = {**tables["service"], **{name: table for name, table in tables.items() if name != "service"}}
     try:
-        return msgspec.convert(wanted, model.Spec)
+        spec = msgspec.convert(wanted, model.Spec)
     except msgspec.ValidationError as error:  # the last word, should the words above ever know less than the model
         raise SpecError([f"{path}: {error}"]) from error
+    problems = [f"{path}: {problem}" for problem in pointless(spec)]
+    if problems:
+        raise SpecError(problems)
+    return spec
 
 
 def override(spec: model.Spec, *, replicas: int | None) -> model.Spec:

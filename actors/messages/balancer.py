@@ -48,6 +48,10 @@ class CertificatesDue(Note, frozen=True):
     """Note to self: look whether certificates have changed."""
 
 
+class ListenDue(Note, frozen=True):
+    """Note to self: look whether users can connect to the tcp services."""
+
+
 class ShowTraffic(Message, frozen=True):
     """Answered with `Traffic`.
 
@@ -73,7 +77,7 @@ class InstanceTraffic(Message, frozen=True):
 
 
 class ServiceTraffic(Message, frozen=True):
-    """One service's counts since the balancer started.
+    """One service's counts since the balancer started; of a tcp service the requests are its connections.
 
     Attributes:
         service: its name.
@@ -81,8 +85,8 @@ class ServiceTraffic(Message, frozen=True):
         errors: those that the balancer answered itself with a status of the 500s.
         retries: attempts that failed and were followed by another.
         in_flight: requests that are open now.
-        received: bytes of bodies that came from users.
-        sent: bytes of bodies that went to users.
+        received: bytes of bodies that came from users; of a tcp service all bytes.
+        sent: the same that went to users.
         ejections: how often an instance was left alone for a while, since it failed again and again.
         classes: answers by the first digit of their status, from 0; 4 counts users that left, too.
         latency: how long requests took, from their head to their answer's end; without tunnels.

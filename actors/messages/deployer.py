@@ -77,6 +77,19 @@ class Drained(Message, frozen=True):
     pid: int = 0
 
 
+class ListeningReported(Message, frozen=True):
+    """A balancer's word on the ports of tcp services.
+
+    Attributes:
+        balancer: name of its node.
+        unheard: by service, why it cannot listen there; all others are open.
+
+    """
+
+    balancer: str
+    unheard: dict[str, str]
+
+
 class ReconcileDue(Note, frozen=True):
     """Note to self: compare wanted and actual, change or no change."""
 

@@ -96,6 +96,9 @@ class Route(msgspec.Struct, frozen=True):
         strip: cut `path` off before the request is sent on.
         headers: lines that the request must have, each with exactly this value.
         private: no user reaches it, only who asks at the inside port.
+        protocol: http, at the users' port that all services share; tcp, at a port of its own; zmq, at the users'
+            Majordomo port that all services share.
+        port: where every balancer listens for a tcp service; None for the others.
 
     """
 
@@ -106,6 +109,8 @@ class Route(msgspec.Struct, frozen=True):
         dict[Token, Annotated[str, msgspec.Meta(pattern=r"^[!-~]([ -~]{0,510}[!-~])?\Z")]], msgspec.Meta(max_length=16)
     ] = msgspec.field(default_factory=dict)
     private: bool = False
+    protocol: Literal["http", "tcp", "zmq"] = "http"
+    port: Annotated[int, msgspec.Meta(ge=1024, le=65_535)] | None = None
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -122,6 +127,7 @@ class Balance(msgspec.Struct, frozen=True):
         slow_start: seconds in which the share of an instance that joins others grows from a tenth to the whole.
         eject_after: failures in a row (no connection, one lost before an answer, no answer in time, 502, 503 or 504)
             after which an instance gets nothing for a second, doubled up to a minute while it goes on; 0 for never.
+        repeat: a request of a zmq service whose instance died is sent to another one: doing it twice does no harm.
 
     """
 
@@ -135,6 +141,7 @@ class Balance(msgspec.Struct, frozen=True):
     queue_wait: Seconds = 3.0
     slow_start: Patience = 0.0
     eject_after: Count = 5
+    repeat: bool = False
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -242,6 +249,7 @@ class Service(msgspec.Struct, frozen=True):
         detail: why it failed, for a person.
         last_number: highest revision number ever given.
         halted: no instance is wanted, since the first revision failed and there is none to go back to.
+        unheard: why users do not reach its port: a balancer cannot listen there; empty if they do.
 
     """
 
@@ -253,6 +261,12 @@ class Service(msgspec.Struct, frozen=True):
     detail: str = ""
     last_number: int = 1
     halted: bool = False
+    unheard: str = ""
+
+    @property
+    def route(self) -> Route:
+        """How users reach it now: by a new revision's route once that is up."""
+        return (self.previous or self.target).spec.route
 
 
 WorkerState = Literal["ready", "silent", "gone"]

@@ -1,4 +1,4 @@
-"""The data path as a whole: one thread, one loop, and its listeners."""
+"""The data path as a whole: one thread, one loop, and its listeners; those of tcp services, too."""
 
 import asyncio
 import functools
@@ -23,6 +23,7 @@ from .log_file import LogFile
 from .redirect import RedirectingClient
 from .shared import Shared, Timeouts
 from .table import Service, ServiceStats, Table
+from .tcp import Sockets, Streams
 
 _FLUSH: Final = 0.2  # seconds between two writes of the access log
 _BACKLOG: Final = 4096  # connections that wait to be accepted; the kernel caps it
@@ -50,6 +51,7 @@ class Proxy:
             the same socket, a parent or a duplicate, goes on to listen). So are those of the other fronts.
         secure: The front with TLS, if there is to be one.
         inside: The listener of the front for this machine's own programs, if there is to be one.
+        sockets: Where the listening sockets of tcp services come from; None: those cannot be reached.
         access_log: The file to append a line a request to; None: no log.
         log_format: How a line looks.
         chance: Where lots are drawn from. The proxy's alone.
@@ -65,6 +67,7 @@ class Proxy:
         *,
         secure: Secure | None = None,
         inside: socket.socket | None = None,
+        sockets: Sockets | None = None,
         access_log: Path | None = None,
         log_format: Format = "combined",
         chance: random.Random,
@@ -76,6 +79,7 @@ class Proxy:
         self._listener = listener
         self._secure = secure
         self._inside = inside
+        self._sockets = sockets
         self._access_log = access_log
         self._log_format = log_format
         self._chance = chance
@@ -84,6 +88,7 @@ class Proxy:
         self._wall = wall
         self._thread: threading.Thread | None = None
         self._serving: Future[Shared] = Future()
+        self._streams: Streams  # there once it serves
         self._stopping: asyncio.Future[float] | None = None
         self._fronts: list[asyncio.Server | SecureFront] = []
         self._services: Mapping[str, Service] = {}
@@ -128,6 +133,8 @@ class Proxy:
         for backend in self._serving.result().table.backends():
             leaving = pending and backend.instance not in ready
             counts[backend.instance] += backend.open + leaving
+        for instance, count in self._streams.in_flight().items():
+            counts[instance] += count + (pending and instance not in ready)
         return {instance: count for instance, count in counts.items() if count}
 
     def stats(self, detail: str = "") -> dict[str, ServiceStats]:
@@ -139,7 +146,12 @@ class Proxy:
         if not self._serving.done():
             return {}
         routes = self._serving.result().table.routes
-        return {name: route.stats(detail=name == detail) for name, route in routes.items()}
+        http = {name: route.stats(detail=name == detail) for name, route in routes.items()}
+        return http | self._streams.stats(detail)
+
+    def unheard(self) -> dict[str, str]:
+        """Why users cannot connect to a tcp service, by service; to the others they can. From any thread."""
+        return self._streams.unheard() if self._serving.done() else {}
 
     def leave(self, patience: float) -> None:
         """Accept no more, and have each connection's next answer be its last. Does not wait; `stop` is still to come.
@@ -192,6 +204,7 @@ class Proxy:
     def _leave(self, patience: float) -> None:
         for front in self._fronts:
             front.close()
+        self._streams.leave()
         shared = self._serving.result()
         shared.stopping, shared.patience = True, patience
         for client in list(shared.clients):
@@ -200,7 +213,11 @@ class Proxy:
     def _take(self) -> None:
         with self._lock:
             services, pending = self._services, self._pending
-        self._serving.result().table.apply(services)
+        self._serving.result().table.apply(
+            {name: one for name, one in services.items() if one.route.protocol == "http"}
+        )
+        if pending:  # before the first table nobody knows which listeners are wanted
+            self._streams.apply(one for one in services.values() if one.route.protocol == "tcp")
         with self._lock:
             self._pending -= pending
 
@@ -220,11 +237,13 @@ class Proxy:
                 file.close()
             self._serving.set_exception(error)
             return
+        self._streams = Streams(shared, self._sockets, self._chance)
+        self._streams.start()
         chores = [loop.create_task(self._flush(shared)), loop.create_task(self._sweep(shared))]
         self._serving.set_result(shared)
         self._take()
         grace = await self._stopping
-        await self._drain(shared, grace)
+        await asyncio.gather(self._drain(shared, grace), self._streams.stop(grace))
         for chore in chores:
             chore.cancel()
         await asyncio.gather(*chores, *shared.dials, return_exceptions=True)

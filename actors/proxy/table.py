@@ -45,7 +45,7 @@ class Service(NamedTuple):
         name: Its name.
         targets: Its instances.
         expected: An instance that was ready is being restarted: hold requests for a while rather than answer 503.
-        route: Which requests are its own.
+        route: Which requests are its own, and what its users speak: a data path leaves out what it does not know.
         balance: Which instance takes a request.
         timeouts: How long requests may take.
     """

@@ -31,7 +31,9 @@ def line(service: Service, instances: Iterable[Instance]) -> dict[str, Any]:
         "ready": sum(instance.state == "ready" for instance in mine),
         "state": service.rollout,
         "revision": service.target.number,
-        "detail": service.detail,
+        "detail": service.detail or service.unheard,
+        "protocol": service.route.protocol,
+        "port": service.route.port,
     }
 
 

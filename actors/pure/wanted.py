@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
 import msgspec
 
 from tucano.actors.kernel import Refused
 from tucano.actors.messages.deployer import Deploy, Restart, Scale, Undeploy
-from tucano.actors.messages.model import Revision, Service
+from tucano.actors.messages.model import Revision, Service, Spec
+from tucano.actors.pure.meaning import refuse_pointless
 from tucano.actors.pure.reach import refuse_conflicts
 
 Command = Deploy | Scale | Restart | Undeploy
@@ -24,21 +26,25 @@ class Wanted(NamedTuple):
     text: str
 
 
-def wanted(services: Mapping[str, Service], command: Command, now: float) -> Wanted:
+def wanted(
+    services: Mapping[str, Service], command: Command, now: float, taken: Mapping[int, str] = MappingProxyType({})
+) -> Wanted:
     """Decide on a command.
 
     Args:
         services: all that there are.
         command: what somebody asks for.
         now: seconds since the epoch.
+        taken: ports that the cluster itself listens at, and what for.
 
     Raises:
         Refused: there is no such service, or it is being removed, or has nothing that works, or would be reached where
-            another one is.
+            another one is; or what is wanted means nothing, or is at odds with what runs.
 
     """
     if isinstance(command, Deploy):
-        refuse_conflicts(command.spec, services.values())
+        refuse_pointless(command.spec)
+        refuse_conflicts(command.spec, services.values(), taken)
         return _deploy(services.get(command.spec.name), command, now)
     service = services.get(command.service)
     if service is None:
@@ -67,6 +73,7 @@ def _deploy(service: Service | None, command: Deploy, now: float) -> Wanted:
     number = 1
     if service is not None:
         _refuse_if_leaving(service)
+        _refuse_other_protocol(service, command.spec)
         if _only_traffic_differs(service, command):
             target = msgspec.structs.replace(service.target, spec=command.spec)
             text = f"revision {target.number}: other routes, the same instances"
@@ -97,7 +104,16 @@ def _rolled_out(service: Service | None, revision: Revision, replicas: int) -> S
         previous = None
     else:
         previous = service.previous if service.rollout == "rolling" else service.target
-    return Service(revision.spec.name, replicas, revision, previous, "rolling", "", revision.number)
+    unheard = "" if service is None else service.unheard
+    return Service(revision.spec.name, replicas, revision, previous, "rolling", "", revision.number, unheard=unheard)
+
+
+def _refuse_other_protocol(service: Service, spec: Spec) -> None:
+    """While a release rolls out its instances stand beside those of the former one: they have to speak the same."""
+    was, now = service.route.protocol, spec.route.protocol
+    if was != now and not service.halted:
+        text = f"{service.name} speaks {was}, and cannot become {now} while it runs: undeploy it first"
+        raise Refused("conflict", text)
 
 
 def _refuse_if_leaving(service: Service) -> None:

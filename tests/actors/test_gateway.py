@@ -127,7 +127,18 @@ def test_what_the_record_knows_is_shown(desk: Desk) -> None:
     client = desk.client()
     eventually(lambda: "ok" in client.ask("status"))
     assert client.ask("services")["ok"] == {
-        "services": [{"name": "hello", "replicas": 2, "ready": 1, "state": "done", "revision": 3, "detail": ""}]
+        "services": [
+            {
+                "name": "hello",
+                "replicas": 2,
+                "ready": 1,
+                "state": "done",
+                "revision": 3,
+                "detail": "",
+                "protocol": "http",
+                "port": None,
+            }
+        ]
     }
     shown = client.ask("show", name="hello")["ok"]
     assert shown["instances"][0]["pid"] == 9

@@ -20,7 +20,7 @@ from tucano.transport.link import Kind, Letter
 for found in pkgutil.iter_modules(tucano.actors.messages.__path__):
     importlib.import_module(f"tucano.actors.messages.{found.name}")
 
-_TEXTS = ("text", "hello", "a" * 64, "0123456789abcdef", "/healthz")
+_TEXTS = ("text", "hello", "a" * 64, "0123456789abcdef", "/healthz", "ip")
 
 
 def _ref(address: str) -> Ref:
@@ -54,8 +54,8 @@ def _value(kind: inspect.Type) -> Any:
             return example(struct)
         case inspect.BoolType():
             return True
-        case inspect.IntType():
-            return 7
+        case inspect.IntType(ge=low):
+            return max(7, low or 0)
         case inspect.FloatType():
             return 0.5
         case inspect.BytesType():

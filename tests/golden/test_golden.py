@@ -113,14 +113,17 @@ def test_fields_that_only_a_newer_node_knows_are_ignored(tag: str) -> None:
     assert examples.codec.decode(tag, msgpack.packb(newer)) == examples.example(KINDS[tag])
 
 
+_OWN = ("env", "headers", "unheard")
+
+
 def _tables_of_text(value: Any) -> list[dict[str, Any]]:
-    """The maps in a message that are no fields but a service's own: its environment."""
+    """The maps in a message that are no fields but a service's own: its environment, and what is like that."""
     if isinstance(value, list):
         return [found for part in value for found in _tables_of_text(part)]
     if not isinstance(value, dict):
         return []
-    mine = [part for key, part in value.items() if key == "env"]
-    return mine + [found for key, part in value.items() if key != "env" for found in _tables_of_text(part)]
+    mine = [part for key, part in value.items() if key in _OWN and isinstance(part, dict)]
+    return mine + [found for key, part in value.items() if key not in _OWN for found in _tables_of_text(part)]
 
 
 def test_a_field_that_is_added_last_with_a_default_is_the_one_change_that_is_taken() -> None:

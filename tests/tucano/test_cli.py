@@ -165,9 +165,10 @@ def test_status_says_what_the_home_knows_when_the_controller_is_away(stand_in: S
 
 
 def test_services_show_nodes_and_events_print_tables_and_json(home: Path) -> None:
-    assert "hello    2/2  done" in good(home, "services")
+    assert "hello  http     2/2  done" in good(home, "services")
     assert data(home, "services")["services"][0] == {
         "name": "hello", "replicas": 2, "ready": 2, "state": "done", "revision": 1, "detail": "",
+        "protocol": "http", "port": None,
     }  # fmt: skip
     assert "hello-11" in good(home, "show", "hello")
     shown = data(home, "show", "hello")

@@ -42,14 +42,15 @@ def test_a_port_that_somebody_shares_is_not_shared_unasked(many: int) -> None:
 def test_an_entrance_without_balancers_listens_nowhere() -> None:
     opened = Entrance(0, 0, redirect=True, inside=0).open(LOOPBACK, 0)
     assert opened.sockets == []
-    assert opened.port("--http-fd") == 0
+    assert not any(opened.ports.values())
 
 
 def test_each_balancer_has_sockets_of_its_own_at_the_same_ports() -> None:
-    opened = Entrance(0, 0, redirect=True, inside=0).open("127.0.0.2", 2)
-    assert opened.options == ["--https-redirect"]
-    for fd in ("--http-fd", "--https-fd", "--inside-fd"):
-        assert {one[fd].getsockname()[1] for one in opened.sockets} == {opened.port(fd)}
+    opened = Entrance(0, 0, redirect=True, inside=0, mdp=0).open("127.0.0.2", 2)
+    assert opened.options == ["--https-redirect", "--access-log", "combined"]
+    for kind in ("http", "https", "inside", "mdp"):
+        found = {one[f"--{kind}-fd"].getsockname()[1] for one in opened.sockets}
+        assert found == {opened.ports[f"{kind}_port"]}
     assert {one["--inside-fd"].getsockname()[0] for one in opened.sockets} == {LOOPBACK}
     for one in opened.sockets:
         for listening in one.values():

@@ -51,11 +51,13 @@ def test_services_stand_in_a_table_with_the_first_line_of_what_went_wrong() -> N
     found = [
         ServiceInfo(name="hello", replicas=3, ready=3, state="done", revision=12),
         ServiceInfo(name="shop", replicas=2, state="failed", revision=1, detail="\nthe build failed\nmore"),
+        ServiceInfo(name="db", replicas=1, state="rolling", revision=1, protocol="tcp", port=5432),
     ]
     assert render.services(found) == (
-        "NAME   READY  STATE   REVISION  DETAIL\n"
-        "hello    3/3  done          12\n"
-        "shop     0/2  failed         1  the build failed"
+        "NAME   USERS     READY  STATE    REVISION  DETAIL\n"
+        "hello  http        3/3  done           12\n"
+        "shop   http        0/2  failed          1  the build failed\n"
+        "db     tcp 5432    0/1  rolling         1"
     )
 
 

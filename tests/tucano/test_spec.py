@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tucano import spec
 from tucano.actors.messages import model
 from tucano.actors.proxy import head
+from tucano.actors.pure.meaning import PORT_RULE
 
 SMALL = '[service]\nname = "hello"\n[run]\nscript = "python3 app.py"\n'
 FULL = """
@@ -86,6 +87,16 @@ def test_everything_that_is_written_is_read(tmp_path: Path) -> None:
         balance=model.Balance("hash", "cookie:user", "seat", 4, 0, 1.0, 30.0, 0),
         timeouts=model.Timeouts(0.5, 5.0, 5.0, 60.0, 0.0),
     )
+
+
+def test_what_the_other_protocols_have_is_read(tmp_path: Path) -> None:
+    tcp = "[route]\nprotocol = 'tcp'\nport = 5432\n[balance]\npolicy = 'hash'\nhash_by = 'ip'\nmax_in_flight = 9\n"
+    spec = load(tmp_path, SMALL + tcp)
+    assert spec.route == model.Route(protocol="tcp", port=5432)
+    assert spec.balance == model.Balance("hash", "ip", max_in_flight=9)
+    spec = load(tmp_path, SMALL + "[route]\nprotocol = 'zmq'\n[balance]\nrepeat = true\n")
+    assert spec.route == model.Route(protocol="zmq")
+    assert spec.balance == model.Balance(repeat=True)
 
 
 @pytest.mark.parametrize("text", ["\ufeff" + SMALL, SMALL.replace("\n", "\r\n")])
@@ -188,6 +199,9 @@ BUILD_SCRIPT = "allowed: a text of at most 65536 characters"
 PASSABLE = "allowed: at most 131071, what Linux passes to a process"
 TRUTH = "(true or false, no number)"
 FRACTION = "(a number with a fraction)"
+REPEAT = "balance.repeat: only a zmq service reads it; of HTTP the method says what may be repeated"
+NO_TCP = "a tcp service does not read it; leave it out"
+NO_ZMQ = "a zmq service does not read it; leave it out"
 HOSTS = 'allowed: a list of at most 64 host names in lower case, such as ["www.example.org", "*.example.org"]'
 PREFIX = 'allowed: a path such as "/api": "/" first, no query, ASCII without spaces, at most 1024 characters'
 HEADER = "allowed: a text of 1 to 512 visible ASCII characters, with spaces only between them"
@@ -290,6 +304,25 @@ WRONG = [
     (balance("slow_start = -1"), "balance.slow_start: found -1; allowed: a number of seconds from 0 to 86400"),
     (balance("slow_start = nan"), "balance.slow_start: found nan; allowed: a number of seconds from 0 to 86400"),
     (SMALL + "[timeouts]\nconnect = 0", f"timeouts.connect: found 0; {SECONDS}"),
+    (route("protocol = 'udp'"), 'route.protocol: found "udp"; allowed: "http" or "tcp" or "zmq"'),
+    (route("protocol = ['tcp']"), 'route.protocol: found a list; allowed: "http" or "tcp" or "zmq"'),
+    (route("protocol = 'tcp'"), f"route.port: missing; {PORT_RULE}"),
+    (route("port = 5432"), f"route.port: not allowed here; {PORT_RULE}"),
+    (route("protocol = 'tcp'\nport = 80"), "route.port: found 80; allowed: a whole number from 1024 to 65535"),
+    (SMALL + "[balance]\nrepeat = 1", "balance.repeat: found 1; allowed: true or false"),
+    (route("protocol = 'zmq'\npath = '/a'"), f"route.path: {NO_ZMQ}"),
+    (route("protocol = 'tcp'\nport = 5432\nhosts = ['a.example']"), f"route.hosts: {NO_TCP}"),
+    (route("protocol = 'tcp'\nport = 5432") + "[balance]\nsticky = 'a'", f"balance.sticky: {NO_TCP}"),
+    (route("protocol = 'tcp'\nport = 5432") + "[timeouts]\nrequest = 5", f"timeouts.request: {NO_TCP}"),
+    (
+        route("protocol = 'zmq'") + "[balance]\npolicy = 'least_latency'",
+        'balance.policy: found "least_latency"; allowed for a zmq service: "round_robin" or "two_choices"',
+    ),
+    (
+        route("protocol = 'tcp'\nport = 5432") + "[balance]\npolicy = 'hash'\nhash_by = 'cookie:a'",
+        'balance.hash_by: found "cookie:a"; allowed for a tcp service: "ip"',
+    ),
+    (balance("repeat = true"), REPEAT),
     (SMALL + "[helth]\nhttp = '/'", f"helth: unknown table; did you mean health? {TABLES_ARE}"),
     ("replicas = 3\n" + SMALL, f"replicas: unknown key; did you mean service.replicas? {TABLES_ARE}"),
     ("zzz = 3\n" + SMALL, f"zzz: unknown key; {TABLES_ARE}"),

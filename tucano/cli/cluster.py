@@ -121,7 +121,9 @@ def ask(the: Home, running: Running) -> StatusInfo:
     except ClientError:  # a cluster whose controller is being restarted runs, nevertheless
         nodes = [NodeInfo(name, pid=pid) for name, pid in sorted(running.nodes.items())]
         found = StatusInfo(http_port=running.http_port, zmq_port=running.zmq_port, nodes=nodes, host=running.host)
-    return msgspec.structs.replace(found, https_port=running.https_port, inside_port=running.inside_port)
+    return msgspec.structs.replace(
+        found, https_port=running.https_port, inside_port=running.inside_port, mdp_port=running.mdp_port
+    )
 
 
 def _status_elsewhere(home: Path | None, json: bool) -> None:
@@ -160,6 +162,7 @@ def status_of(the: Home, running: Running | None, found: StatusInfo | None) -> d
         "zmq_port": running.zmq_port,
         "https_port": running.https_port,
         "inside_port": running.inside_port,
+        "mdp_port": running.mdp_port,
         "access_logs": sorted(str(path) for path in the.path.glob("balancers/*/access.log")),
         "host": running.host,
         "cluster": found.cluster,

@@ -54,7 +54,7 @@ def deploy(
             raise
         tell.trace = accepted.trace
         state = "rolling" if no_wait else "done"
-        _tell(cluster, tell, accepted, state, json, f"{accepted.service} runs: {_url(cluster, accepted.service)}")
+        _tell(cluster, tell, accepted, state, json, f"{accepted.service} runs: {_reached(cluster, accepted.service)}")
 
 
 def services(home: HomeOption = None, json: JsonOption = False) -> None:
@@ -166,7 +166,12 @@ def _outcome(cluster: Client, accepted: Accepted, state: str, detail: str = "") 
     }  # fmt: skip
 
 
-def _url(cluster: Client, name: str) -> str:
-    """How users reach a service, as a command to try."""
-    found = cluster.status()
+def _reached(cluster: Client, name: str) -> str:
+    """How users reach a service; by http as a command to try."""
+    found, service = cluster.status(), cluster.show(name)
+    if service.port is not None:
+        return f"users connect to {found.host}:{service.port}"
+    if service.protocol == "zmq":
+        where = f"at tcp://{found.host}:{found.mdp_port}" if found.mdp_port else "once `tucano up` has --mdp-port"
+        return f"Majordomo clients ask for {name} {where}"
     return f"curl -H 'Host: {name}' http://{found.host}:{found.http_port}/"

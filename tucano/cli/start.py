@@ -35,6 +35,10 @@ RedirectOption = Annotated[
 InsideOption = Annotated[
     int | None, typer.Option(min=0, max=65535, help="For programs of this machine only; 0: any free one.")
 ]
+MdpOption = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="For users' ZeroMQ requests; 0: any free one; without: none."),
+]
 LogOption = Annotated[
     LogFormat, typer.Option("--access-log", help="How a line of the access log looks: Combined Log Format, or JSON.")
 ]
@@ -59,6 +63,7 @@ def up(
     https_port: HttpsOption = None,
     https_redirect: RedirectOption = False,
     inside_port: InsideOption = None,
+    mdp_port: MdpOption = None,
     access_log: LogOption = LogFormat.COMBINED,
     zmq_port: ZmqOption = 0,
     listen: ListenOption = None,
@@ -72,7 +77,7 @@ def up(
 ) -> None:
     """Start a cluster on this machine; in the foreground until Ctrl-C, which stops everything in order."""
     arguments = ["--workers", str(workers), "--balancers", str(balancers), "--services-host", services_host]
-    arguments += _entrance(port, https_port, https_redirect, inside_port, access_log)
+    arguments += _entrance(port, https_port, https_redirect, inside_port, mdp_port, access_log)
     _start_cluster(the_home(home), arguments + _doors(zmq_port, listen, bridge_port), detach, json)
 
 
@@ -107,6 +112,7 @@ def balancer(
     https_port: HttpsOption = None,
     https_redirect: RedirectOption = False,
     inside_port: InsideOption = None,
+    mdp_port: MdpOption = None,
     access_log: LogOption = LogFormat.COMBINED,
     address: AddressOption = None,
     bridge_port: BridgeOption = 0,
@@ -115,18 +121,26 @@ def balancer(
     json: JsonOption = False,
 ) -> None:
     """Run a balancer on this machine for a cluster on another; in the foreground until Ctrl-C."""
-    options = _own(address, bridge_port) + _entrance(port, https_port, https_redirect, inside_port, access_log)
+    options = _own(address, bridge_port) + _entrance(
+        port, https_port, https_redirect, inside_port, mdp_port, access_log
+    )
     _start_joined(the_home(home), "balancer", join, options, detach, json)
 
 
 def _entrance(
-    port: int, https_port: int | None, redirect: bool, inside_port: int | None, access_log: LogFormat
+    port: int,
+    https_port: int | None,
+    redirect: bool,
+    inside_port: int | None,
+    mdp_port: int | None,
+    access_log: LogFormat,
 ) -> list[str]:
     if redirect and https_port is None:
         raise typer.BadParameter("there is no TLS to be sent to: give --https-port, too", param_hint="--https-redirect")
     options = ["--port", str(port), "--access-log", access_log.value]
     options += [] if https_port is None else ["--https-port", str(https_port)]
     options += [] if inside_port is None else ["--inside-port", str(inside_port)]
+    options += [] if mdp_port is None else ["--mdp-port", str(mdp_port)]
     return options + ["--https-redirect"] * redirect
 
 

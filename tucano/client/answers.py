@@ -56,6 +56,7 @@ class StatusInfo(msgspec.Struct, frozen=True):
         version: of the Tucano that runs it.
         http_port: where end users' requests come in.
         zmq_port: where administrators' come in.
+        mdp_port: where end users' ZeroMQ requests come in; 0 if they cannot.
         uptime: seconds since the controller started.
         services: how many.
         nodes: its processes.
@@ -75,6 +76,7 @@ class StatusInfo(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"
     https_port: int = 0
     inside_port: int = 0
+    mdp_port: int = 0
 
 
 class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +88,9 @@ class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
         ready: instances that answer.
         state: rolling, done, failed or removing.
         revision: number of the revision that is wanted.
-        detail: why it failed.
+        detail: why it failed, or why users cannot connect to it.
+        protocol: what its users speak: http, tcp or zmq.
+        port: where they connect to, if it has a port of its own (tcp).
 
     """
 
@@ -96,6 +100,8 @@ class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["rolling", "done", "failed", "removing"] = "rolling"
     revision: int = 0
     detail: str = ""
+    protocol: str = "http"
+    port: int | None = None
 
 
 class InstanceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +179,7 @@ class InstanceTrafficInfo(msgspec.Struct, frozen=True):
 
 
 class TrafficInfo(msgspec.Struct, frozen=True):
-    """What users asked of one service since the balancers started.
+    """What users asked of one service since the balancers started; of a tcp service the requests are its connections.
 
     Attributes:
         service: its name.
@@ -181,8 +187,8 @@ class TrafficInfo(msgspec.Struct, frozen=True):
         errors: those that a balancer answered itself with a status of the 500s.
         retries: attempts that failed and were followed by another.
         in_flight: requests that are open now.
-        received: bytes of bodies that came from users.
-        sent: bytes of bodies that went to users.
+        received: bytes of bodies that came from users; of a tcp service all bytes.
+        sent: the same that went to users.
         ejections: how often an instance was left alone for a while, since it failed again and again.
         classes: answers by the first digit of their status, from 0; 4 counts users that left, too.
         latency: how long requests took, as a histogram.

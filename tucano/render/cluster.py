@@ -13,8 +13,11 @@ def services(found: Sequence[ServiceInfo]) -> str:
     if not found:
         return "no services: deploy one with `tucano deploy DIR`"
     return table(
-        ("NAME", ">READY", "STATE", ">REVISION", "DETAIL"),
-        ((one.name, f"{one.ready}/{one.replicas}", one.state, one.revision, first_line(one.detail)) for one in found),
+        ("NAME", "USERS", ">READY", "STATE", ">REVISION", "DETAIL"),
+        (
+            (one.name, _users(one), f"{one.ready}/{one.replicas}", one.state, one.revision, first_line(one.detail))
+            for one in found
+        ),
     )
 
 
@@ -24,6 +27,7 @@ def show(found: ServiceDetail, now: float) -> str:
     facts = [
         ("service", found.name),
         ("state", f"{found.state}, {found.ready} of {found.replicas} ready"),
+        ("users", _users(found)),
         ("revision", f"{found.revision}, {age(now - found.created)} old{_failed_revision(found)}"),
         ("reached", f"{', '.join(found.reached) or '-'}{' (inside only)' if route.get('private') else ''}"),
         ("artifact", found.artifact[:16]),
@@ -39,6 +43,11 @@ def show(found: ServiceDetail, now: float) -> str:
         parts.append(instances(found.instances, now))
     parts += [f"{one.id}:\n{indent(one.detail)}" for one in found.instances if "\n" in one.detail]
     return "\n\n".join(parts)
+
+
+def _users(one: ServiceInfo) -> str:
+    """What they speak, and where, if the service has a port of its own."""
+    return one.protocol if one.port is None else f"{one.protocol} {one.port}"
 
 
 def masked(spec: dict[str, object]) -> dict[str, object]:
@@ -92,6 +101,7 @@ def status(home: str, pid: int, found: StatusInfo, now: float) -> str:
         ("process", f"{pid}, up {age(found.uptime)}" if found.uptime else f"{pid}, the controller does not answer"),
         ("users", f"http://{found.host}:{found.http_port}" if found.http_port else "-"),
         *([("", f"https://{found.host}:{found.https_port}")] if found.https_port else []),
+        *([("", f"tcp://{found.host}:{found.mdp_port} (ZeroMQ)")] if found.mdp_port else []),
         *([("inside", f"http://127.0.0.1:{found.inside_port}")] if found.inside_port else []),
         *([("log", f"{home}/balancers/*/access.log")] if found.http_port else []),
         ("admin", f"tcp://{found.host}:{found.zmq_port}"),

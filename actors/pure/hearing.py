@@ -1,0 +1,24 @@
+"""Why users cannot connect to a tcp service, by what the balancers say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tucano.actors.messages.model import Service, Worker
+
+
+def complaint(service: Service, said: Mapping[str, Mapping[str, str]], nodes: Mapping[str, Worker]) -> str:
+    """`BALANCER cannot listen ...` of the first balancer that says so; empty if all listen.
+
+    Args:
+        service: as it is; what is known of a balancer that has not spoken yet (we may have just begun) stays true.
+        said: by balancer that has spoken: why it does not listen, by service.
+        nodes: all nodes of the record; who is gone has nothing to say.
+
+    """
+    gone = {name for name, node in nodes.items() if node.state == "gone"}
+    for balancer in sorted(said.keys() - gone):
+        if why := said[balancer].get(service.name):
+            return f"{balancer} {why}"
+    before = service.unheard.partition(" ")[0]
+    return service.unheard if before in nodes and before not in gone | said.keys() else ""
