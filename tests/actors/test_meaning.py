@@ -29,7 +29,7 @@ def test_all_that_would_be_ignored_is_told() -> None:
 
 @pytest.mark.parametrize("route", [Route(protocol="tcp"), Route(port=5432), Route(protocol="zmq", port=5432)])
 def test_only_a_tcp_service_has_a_port_and_it_must(route: Route) -> None:
-    with pytest.raises(Refused, match="route.port"):
+    with pytest.raises(Refused, match=r"route\.port"):
         wanted({}, Deploy(spec(route), "a" * 64, 1), 0.0)
 
 
