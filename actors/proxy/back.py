@@ -50,6 +50,9 @@ class Asker(Protocol):
     def lost(self) -> None:
         """The connection is gone, and the answer is not complete."""
 
+    def forsaken(self) -> None:
+        """The instance has left the table."""
+
     def ease(self, *, full: bool) -> None:
         """The instance takes the request's body slower than it comes (`full`), or no longer."""
 
@@ -247,6 +250,12 @@ class Backend(Candidate):
         for upstream in self._idle:
             upstream.transport.close()
         self._idle.clear()
+
+    def depart(self) -> None:
+        """It has left the table: whoever waits for it may look for another."""
+        for upstream in list(self.connections):
+            if upstream.asker is not None:
+                upstream.asker.forsaken()
 
     def take(self, *, checked: bool) -> Upstream | None:
         """An idle connection, the one used last; None if there is none.

@@ -185,6 +185,14 @@ class Exchange(Ending):
                 self._watch = None
                 self._repeat(backend, upstream)
 
+    def forsaken(self) -> None:
+        """Its instance has left the table, perhaps with its machine and without a word: try another if that is safe."""
+        upstream, route = self._upstream, self._route
+        begun = self.tunnel or self._status or self._touched or self._held is None
+        if not begun and upstream is not None and route is not None and route.rota.members and self._may_repeat():
+            self.lost()
+            upstream.transport.abort()
+
     # --- both ways ---------------------------------------------------------------------------------------------------
 
     def choke(self, *, full: bool) -> None:

@@ -275,17 +275,21 @@ class Table:
                     backend.retire()
             route.have(members)
             route.take(service, ready)
+        departed = []
         for key, backend in self._backends.items():
             if key not in backends:
                 backend.retire()
                 if backend.open:
                     backends[key] = backend  # until its requests have ended
+                    departed.append(backend)
         former, self.routes, self._backends = self.routes, routes, backends
         self._list(routes.values())
         self.patience = min((_shortest(route.timeouts) for route in routes.values()), default=inf)
         for name, route in former.items():
             route.gone = name not in routes
             route.wake()
+        for backend in departed:
+            backend.depart()
 
     def _list(self, routes: Iterable[Route]) -> None:
         """Compile the rules, unless they are those of before: what is remembered of hosts is then still right."""

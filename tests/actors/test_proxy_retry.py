@@ -66,6 +66,51 @@ def test_what_may_be_repeated_is_repeated_elsewhere(stage: Stage, request_bytes:
         assert set(good.bodies) == {b"abc"}
 
 
+def mute(instance: Instance, wire: Wire) -> None:
+    """Read a request, and say nothing until told: as a machine that is gone without a word."""
+    head = wire.head()
+    if head is not None:
+        instance.bodies.append(wire.body(head)[0])
+        instance.go.wait(20)
+        wire.send(OK)
+
+
+@pytest.mark.parametrize("request_bytes", [GET, PUT], ids=["GET", "PUT"])
+def test_what_waits_for_an_instance_that_leaves_the_table_is_repeated_elsewhere(
+    stage: Stage, request_bytes: bytes
+) -> None:
+    gone, good = stage.instance("gone", mute), stage.instance("good")
+    stage.route(gone.target())
+    with stage.wire() as wire:
+        wire.send(request_bytes)
+        until(lambda: gone.bodies)
+        stage.route(good.target())
+        assert wire.reply().head.value(b"x-tucano-instance") == b"good"
+    assert stage.open() == 0
+
+
+def test_what_may_not_be_repeated_still_has_its_answer_from_an_instance_that_leaves_the_table(stage: Stage) -> None:
+    gone, good = stage.instance("gone", mute), stage.instance("good")
+    stage.route(gone.target())
+    with stage.wire() as wire:
+        wire.send(POST)
+        until(lambda: gone.bodies)
+        stage.route(good.target())
+        gone.go.set()
+        assert wire.reply().head.value(b"x-tucano-instance") == b"gone"
+
+
+def test_a_get_goes_on_where_there_is_no_other_instance(stage: Stage) -> None:
+    gone = stage.instance("gone", mute)
+    stage.route(gone.target())
+    with stage.wire() as wire:
+        wire.send(GET)
+        until(lambda: gone.bodies)
+        stage.route()
+        gone.go.set()
+        assert wire.reply().head.value(b"x-tucano-instance") == b"gone"
+
+
 def test_what_may_not_be_repeated_is_told(stage: Stage) -> None:
     (bad,) = stage.serve(hang_up)
     good = stage.instance("good")
