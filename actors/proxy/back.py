@@ -224,9 +224,12 @@ class Backend(Candidate):
         instance: The instance's id.
         host: Where it listens.
         port: Where it listens.
+
+    Attributes:
+        ready: It is in the rotation, and connections to it are kept.
     """
 
-    __slots__ = ("_address", "_idle", "_ready", "answers", "connections", "instance", "name", "tally", "token")
+    __slots__ = ("_address", "_idle", "answers", "connections", "instance", "name", "ready", "tally", "token")
 
     def __init__(self, instance: str, host: str, port: int) -> None:
         super().__init__(instance)
@@ -238,15 +241,15 @@ class Backend(Candidate):
         self.tally = Tally()
         self._address = (host, port)
         self._idle: list[Upstream] = []
-        self._ready = True
+        self.ready = True
 
     def admit(self) -> None:
         """Keep connections: the instance is in the rotation."""
-        self._ready = True
+        self.ready = True
 
     def retire(self) -> None:
         """Keep no connections: the instance takes nothing new. Open exchanges go on to their end."""
-        self._ready = False
+        self.ready = False
         for upstream in self._idle:
             upstream.transport.close()
         self._idle.clear()
@@ -275,7 +278,7 @@ class Backend(Candidate):
 
     def give(self, upstream: Upstream) -> None:
         """Keep a connection whose exchange has ended, if it may carry another."""
-        if self._ready and len(self._idle) < _POOL and not upstream.transport.is_closing():
+        if self.ready and len(self._idle) < _POOL and not upstream.transport.is_closing():
             upstream.resume()
             upstream.reused = True
             self._idle.append(upstream)

@@ -278,10 +278,11 @@ class Table:
         departed = []
         for key, backend in self._backends.items():
             if key not in backends:
+                if backend.ready:  # and not draining: its machine is gone
+                    departed.append(backend)
                 backend.retire()
                 if backend.open:
                     backends[key] = backend  # until its requests have ended
-                    departed.append(backend)
         former, self.routes, self._backends = self.routes, routes, backends
         self._list(routes.values())
         self.patience = min((_shortest(route.timeouts) for route in routes.values()), default=inf)

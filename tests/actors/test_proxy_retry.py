@@ -111,6 +111,18 @@ def test_a_get_goes_on_where_there_is_no_other_instance(stage: Stage) -> None:
         assert wire.reply().head.value(b"x-tucano-instance") == b"gone"
 
 
+def test_a_get_goes_on_at_an_instance_that_was_draining_when_it_left(stage: Stage) -> None:
+    leaving, good = stage.instance("leaving", mute), stage.instance("good")
+    stage.route(leaving.target())
+    with stage.wire() as wire:
+        wire.send(GET)
+        until(lambda: leaving.bodies)
+        stage.route(leaving.target(ready=False), good.target())
+        stage.route(good.target())
+        leaving.go.set()
+        assert wire.reply().head.value(b"x-tucano-instance") == b"leaving"
+
+
 def test_what_may_not_be_repeated_is_told(stage: Stage) -> None:
     (bad,) = stage.serve(hang_up)
     good = stage.instance("good")
