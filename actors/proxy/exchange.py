@@ -188,8 +188,10 @@ class Exchange(Ending):
     def forsaken(self) -> None:
         """Its instance has left the table, perhaps with its machine and without a word: try another if that is safe."""
         upstream, route = self._upstream, self._route
+        if upstream is None or route is None or route.gone or not route.rota.members:
+            return
         begun = self.tunnel or self._status or self._touched or self._held is None
-        if not begun and upstream is not None and route is not None and not route.gone and route.rota.members and self._may_repeat():
+        if not begun and self._may_repeat():
             self.lost()
             upstream.transport.abort()
 

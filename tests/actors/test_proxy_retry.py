@@ -118,6 +118,7 @@ def test_a_get_goes_on_at_an_instance_that_was_draining_when_it_left(stage: Stag
         wire.send(GET)
         until(lambda: leaving.bodies)
         stage.route(leaving.target(ready=False), good.target())
+        assert stage.ask().head.value(b"x-tucano-instance") == b"good"
         stage.route(good.target())
         leaving.go.set()
         assert wire.reply().head.value(b"x-tucano-instance") == b"leaving"
