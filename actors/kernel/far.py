@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,9 @@ MAX_BODY = MAX_FRAME - 64 * 1024
 
 _SIGNED = frozenset((Kind.WATCH, Kind.UNWATCH, Kind.DOWN))
 """Letters that mean nothing without an actor's address; who tells, asks or stops may be outside all actors."""
+
+_LONG = 512
+"""Characters: no address has as many, and nobody's inventions are to be remembered."""
 
 T = TypeVar("T")
 
@@ -162,14 +166,12 @@ class Far:
 
     def letters(self, node: str, batch: Sequence[Letter], lane: Lane = CONTROL) -> None:
         """See `transport.link.Receiver`."""
-        own = f"{node}/"
-        at = len(own)
         for letter in batch:
             sender = letter.sender
             try:
-                if (sender or letter.kind in _SIGNED) and not (sender.startswith(own) and is_name(sender[at:])):
+                if (sender or letter.kind in _SIGNED) and not (len(sender) < _LONG and _lives_on(node, sender)):
                     raise Refused(NOT_UNDERSTOOD, f"it says to be from {sender[:80]!r}")
-                if letter.to and not is_name(letter.to):
+                if letter.to and not (len(letter.to) < _LONG and _may_be_called(letter.to)):
                     raise Refused(NOT_UNDERSTOOD, f"no actor can be called {letter.to[:80]!r}")
                 self._letter(node, letter, lane)
             except Refused as refused:
@@ -275,6 +277,16 @@ def _read(decoder: msgspec.msgpack.Decoder[T], body: msgspec.Raw) -> T:
         return decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise Refused(NOT_UNDERSTOOD, f"a letter's body is malformed: {error}") from error
+
+
+@functools.lru_cache(4096)  # the same few, again and again
+def _may_be_called(name: str) -> bool:
+    return is_name(name)
+
+
+@functools.lru_cache(4096)
+def _lives_on(node: str, address: str) -> bool:
+    return address.startswith(f"{node}/") and is_name(address[len(node) + 1 :])
 
 
 def _too_large(body: bytes) -> str:
