@@ -1,37 +1,21 @@
 """One request and its answer: relaying both ways, and what to do when the instance fails."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from . import framing, own
+from . import own
 from .answer import CLOSES, STAYS, STAYS_10, Answer
 from .back import SHORT, Upstream
 from .ending import Ending
-from .head import CHUNKED, UNTIL_CLOSE, Request
+from .head import CHUNKED, UNTIL_CLOSE
 from .reading import SLOW_INSTANCE
-
-if TYPE_CHECKING:
-    from .front import Client
 
 _REPEATABLE: Final = 64 * 1024  # bytes of a request's body that are held so that it can be sent again
 
 
 class Exchange(Ending):
-    """One request and its answer.
+    """One request and its answer."""
 
-    Args:
-        client: The connection it came on.
-        request: Its head.
-    """
-
-    __slots__ = ("_half_closed", "_held", "_keep")
-
-    def __init__(self, client: "Client", request: Request) -> None:
-        super().__init__(client, request)
-        length = self._fields.length
-        self.body = framing.body(length) if length else None
-        self._held: bytes | None = b""  # what came of the request's body; None: it cannot be sent again
-        self._keep = False
-        self._half_closed = False  # one side of the tunnel sends no more
+    __slots__ = ()
 
     # --- the request -------------------------------------------------------------------------------------------------
 
