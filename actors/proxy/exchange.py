@@ -173,7 +173,8 @@ class Exchange(Ending):
         """Its instance has left the table, perhaps with its machine and without a word: try another if that is safe."""
         upstream, route = self._upstream, self._route
         begun = self.tunnel or self._status or self._touched or self._held is None
-        if not begun and upstream is not None and route is not None and route.rota.members and self._may_repeat():
+        elsewhere = route is not None and not route.gone and route.rota.members
+        if not begun and upstream is not None and elsewhere and self._may_repeat():
             self.lost()
             upstream.transport.abort()
 
