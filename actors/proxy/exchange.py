@@ -98,13 +98,13 @@ class Exchange(Ending):
         client = self.client
         http10 = self.http10
         self._held = None
-        self._status = answer.status
-        self._sent = len(piece)
-        route, bond = self._route, self._bond
-        if route is not None and (answer.status >= 502 or route.timed or route.rota.ejection.troubled):
-            route.judge(self._backend, answer.status, bond.sent_at if bond is not None else 0.0)
+        self._status = status = answer.status
+        self._sent = sent = len(piece)
+        fields, route, bond = self._fields, self._route, self._bond
+        if route is not None and (status >= 502 or route.timed or route.rota.ejection.troubled):
+            route.judge(self._backend, status, bond.sent_at if bond is not None else 0.0)
         self._keep = (
-            self._fields.keep_alive
+            fields.keep_alive
             and self.body is None
             and not client.closing
             and length != UNTIL_CLOSE
@@ -114,7 +114,7 @@ class Exchange(Ending):
         if bond is not None:
             end = bond.cookie + end
         name = answer.request_id or self._id
-        if self._sent < SHORT:
+        if sent < SHORT:
             client.transport.write(b"".join((answer.head, name, b"\r\n", end, piece)))
         else:
             client.transport.writelines((b"".join((answer.head, name, b"\r\n", end)), piece))
