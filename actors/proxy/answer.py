@@ -1,7 +1,9 @@
 """Heads of answers: parsed as strictly as those of requests."""
 
 from collections.abc import Set
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from . import request_id
 from .head import CHUNKED, UNTIL_CLOSE, body_length, split_fields, tokens
@@ -19,7 +21,7 @@ STAYS_10: Final = b"Connection: keep-alive\r\n\r\n"
 CLOSES: Final = b"Connection: close\r\n\r\n"
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """What the head of an instance's answer decides.
 
     Attributes:
@@ -58,7 +60,7 @@ class Answers:
         """
         if http10:
             return parse_answer(head, self._line, http10=True)
-        answer = self._memo.get(head)
+        answer = self._memo.young.get(head) or self._memo.get(head)
         if answer is None:
             head, said = request_id.cut(head)  # many echo it
             answer = self._memo.get(head) if said else None
@@ -66,7 +68,7 @@ class Answers:
                 answer = parse_answer(head, self._line, http10=False)
                 self._memo.put(head, answer)
             if said:
-                return answer._replace(request_id=said)
+                return msgspec.structs.replace(answer, request_id=said)
         return answer
 
 

@@ -279,7 +279,8 @@ class Backend(Candidate):
     def give(self, upstream: Upstream) -> None:
         """Keep a connection whose exchange has ended, if it may carry another."""
         if self.ready and len(self._idle) < _POOL and not upstream.transport.is_closing():
-            upstream.resume()
+            if upstream._held_back:
+                upstream.resume()
             upstream.reused = True
             self._idle.append(upstream)
         else:

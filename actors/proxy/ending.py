@@ -2,60 +2,25 @@
 
 from bisect import bisect_right
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
 from tucano.actors.messages.latency import EDGES
 
 from . import own, patience
 from .answer import CLOSES, STAYS, STAYS_10
-from .attempt import Attempt
+from .attempt import Attempt, Watch
 from .back import Backend, Upstream
-from .framing import Body
-from .head import Request
 from .log import escaped
 from .own import Own
 from .tally import UNTIMED
 
-if TYPE_CHECKING:
-    from .front import Client
-
 _LEFT: Final = 499  # in the log: the client left before its answer was complete
 
 
-class Watch(NamedTuple):
-    """How far a request had come when it was last seen to move."""
-
-    mark: tuple[int, int, bool]
-    since: float
-
-
 class Ending(Attempt):
-    """A request that has not ended yet. What is relayed until then is the business of `Exchange`, built on it.
+    """A request that has not ended yet. What is relayed until then is the business of `Exchange`, built on it."""
 
-    Args:
-        client: The connection it came on.
-        request: Its head.
-
-    Attributes:
-        http10: The client speaks HTTP/1.0.
-        bodiless: No body belongs to the answer, whatever its head says.
-        body: What is still to come of the request's body.
-        tunnel: It has left HTTP.
-    """
-
-    __slots__ = ("_fed", "_sent", "_status", "_touched", "_watch", "bodiless", "body", "http10", "tunnel")
-
-    def __init__(self, client: "Client", request: Request) -> None:
-        super().__init__(client, request)
-        self.http10 = self._fields.http10
-        self.bodiless = self._method == b"HEAD"
-        self.body: Body | None = None
-        self.tunnel = False
-        self._touched = False  # an answer has begun to come
-        self._status = 0  # of the head that was sent to the client
-        self._sent = 0  # bytes of the answer's body
-        self._fed = 0  # bytes of the request's body, or that the client sent into the tunnel
-        self._watch: Watch | None = None  # made when it is looked at first
+    __slots__ = ()
 
     def abandon(self, status: int = _LEFT) -> None:
         """The client left, or broke a rule in the middle (`status`): there is nobody to answer."""

@@ -1,37 +1,21 @@
 """One request and its answer: relaying both ways, and what to do when the instance fails."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from . import framing, own
+from . import own
 from .answer import CLOSES, STAYS, STAYS_10, Answer
 from .back import SHORT, Upstream
 from .ending import Ending
-from .head import CHUNKED, UNTIL_CLOSE, Request
+from .head import CHUNKED, UNTIL_CLOSE
 from .reading import SLOW_INSTANCE
-
-if TYPE_CHECKING:
-    from .front import Client
 
 _REPEATABLE: Final = 64 * 1024  # bytes of a request's body that are held so that it can be sent again
 
 
 class Exchange(Ending):
-    """One request and its answer.
+    """One request and its answer."""
 
-    Args:
-        client: The connection it came on.
-        request: Its head.
-    """
-
-    __slots__ = ("_half_closed", "_held", "_keep")
-
-    def __init__(self, client: "Client", request: Request) -> None:
-        super().__init__(client, request)
-        length = self._fields.length
-        self.body = framing.body(length) if length else None
-        self._held: bytes | None = b""  # what came of the request's body; None: it cannot be sent again
-        self._keep = False
-        self._half_closed = False  # one side of the tunnel sends no more
+    __slots__ = ()
 
     # --- the request -------------------------------------------------------------------------------------------------
 
@@ -114,13 +98,13 @@ class Exchange(Ending):
         client = self.client
         http10 = self.http10
         self._held = None
-        self._status = answer.status
-        self._sent = len(piece)
-        route, bond = self._route, self._bond
-        if route is not None and (answer.status >= 502 or route.timed or route.rota.ejection.troubled):
-            route.judge(self._backend, answer.status, bond.sent_at if bond is not None else 0.0)
+        self._status = status = answer.status
+        self._sent = sent = len(piece)
+        fields, route, bond = self._fields, self._route, self._bond
+        if route is not None and (status >= 502 or route.timed or route.rota.ejection.troubled):
+            route.judge(self._backend, status, bond.sent_at if bond is not None else 0.0)
         self._keep = (
-            self._fields.keep_alive
+            fields.keep_alive
             and self.body is None
             and not client.closing
             and length != UNTIL_CLOSE
@@ -130,7 +114,7 @@ class Exchange(Ending):
         if bond is not None:
             end = bond.cookie + end
         name = answer.request_id or self._id
-        if self._sent < SHORT:
+        if sent < SHORT:
             client.transport.write(b"".join((answer.head, name, b"\r\n", end, piece)))
         else:
             client.transport.writelines((b"".join((answer.head, name, b"\r\n", end)), piece))

@@ -135,7 +135,8 @@ class Client(Reading):
                     return
             exchange.start()
             if self.exchange is not None:
-                self._await_body(exchange)
+                if exchange.body is not None:
+                    self._await_body(exchange)
                 break
         self._buffer = data
         if data:
@@ -200,7 +201,8 @@ class Client(Reading):
         if not keep or (self.closing and not patience) or (self._ended and not self._buffer):
             self._close(linger=unread or bool(self._buffer))
             return
-        self.let_go(SLOW_INSTANCE)
+        if self._held_back:
+            self.let_go(SLOW_INSTANCE)
         now, timeouts = self.shared.clock(), self.shared.timeouts
         if self._choked:
             self.deadline = now + timeouts.stall  # no longer what the service allows a request

@@ -12,7 +12,7 @@ _UNSAFE = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 Format = Literal["combined", "json"]
 
-_COMBINED: Final = b'%b - - [%b] "%b" %d %d %b %b %.1f %b %b\n'
+_COMBINED: Final = b'%b%b%b" %d %d %b %b %.1f %b %b\n'
 _JSON: Final = (
     b'{"time":"%b","client":"%b",%b,"status":%d,"bytes":%d,"duration":%.6f,'
     b'"service":%b,"instance":%b,"request_id":%b,%b,"retries":%d,"tls":%b}\n'
@@ -42,7 +42,7 @@ class AccessLog:
         self._json = form == "json"
         self._lines: list[bytes] = []
         self._bytes = 0
-        self._stamp = b""
+        self._stamp = b""  # with what stands around it, where that is always the same
         self._tick()
 
     def line(self, peer: bytes, request: bytes, status: int, size: int, agent: bytes, seconds: float,
@@ -98,7 +98,7 @@ class AccessLog:
 
     def _tick(self) -> None:
         now = self._wall()
-        form = "%Y-%m-%dT%H:%M:%S" if self._json else "%d/%b/%Y:%H:%M:%S +0000"
+        form = "%Y-%m-%dT%H:%M:%S" if self._json else ' - - [%d/%b/%Y:%H:%M:%S +0000] "'
         self._stamp = strftime(form, gmtime(now)).encode()
         if self._json:
             self._stamp += b".%03dZ" % (now % 1 * 1000)

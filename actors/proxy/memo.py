@@ -17,20 +17,21 @@ class Memo(Generic[V]):
 
     Attributes:
         longest: See above.
+        young: The younger generation. To look there before `get` is quick.
     """
 
-    __slots__ = ("_old", "_once", "_size", "_young", "longest")
+    __slots__ = ("_old", "_once", "_size", "longest", "young")
 
     def __init__(self, size: int, longest: int = 2048) -> None:
         self._size = size
         self.longest = longest
-        self._young: dict[bytes, V] = {}
+        self.young: dict[bytes, V] = {}
         self._old: dict[bytes, V] = {}
         self._once: set[int] = set()  # hashes of keys that came once: one that collides is remembered a turn early
 
     def get(self, key: bytes) -> V | None:
         """What was put under `key`, or None."""
-        value = self._young.get(key)
+        value = self.young.get(key)
         if value is None and self._old:
             value = self._old.get(key)
             if value is not None:
@@ -50,10 +51,10 @@ class Memo(Generic[V]):
             self._once.add(number)
 
     def _keep(self, key: bytes, value: V) -> None:
-        if len(self._young) >= self._size:
-            self._old = self._young
-            self._young = {}
-        self._young[key] = value
+        if len(self.young) >= self._size:
+            self._old = self.young
+            self.young = {}
+        self.young[key] = value
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self.young) + len(self._old)

@@ -34,6 +34,7 @@ class Rota(Generic[C]):
     __slots__ = (
         "_avoided",
         "_cap",
+        "_choose",
         "_cold",
         "_due",
         "_fit",
@@ -51,6 +52,7 @@ class Rota(Generic[C]):
         self.members: list[C] = []
         self.ejection: Ejection[C] = Ejection(balance.eject_after)
         self._policy: Policy[C] = make(balance.policy, chance)
+        self._choose = self._policy.choose
         self._cap = balance.max_in_flight or inf
         self._slow = balance.slow_start
         self._cold: dict[C, float] = {}  # who is being started slowly, and since when
@@ -105,7 +107,7 @@ class Rota(Generic[C]):
             fit = [one for one in fit if one not in tried] or [one for one in self._takers if one not in tried]
         if self._cap is not inf:
             fit = [one for one in fit if one.open < self._cap]
-        return self._policy.choose(fit, now, key) if fit else None
+        return self._choose(fit, now, key) if fit else None
 
     def keeps(self, one: C, now: float) -> bool:
         """Whether `one` can be chosen, as far as it is not full."""

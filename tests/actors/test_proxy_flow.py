@@ -187,7 +187,7 @@ def test_a_draining_instance_takes_nothing_new_and_ends_what_it_has(stage: Stage
     old, new = stage.instance("old", waits), stage.instance("new")
     stage.route(old.target())
     with stage.wire() as open_one:
-        open_one.send(GET)
+        open_one.send(GET.replace(b"GET", b"PATCH"))  # what could be repeated would go elsewhere
         until(lambda: old.heads)
         stage.route(old.target(ready=False), new.target())
         assert stage.proxy.in_flight()["old"] >= 1
