@@ -66,16 +66,7 @@ class Upstream(Reading):
         reused: It has carried an exchange before this one.
     """
 
-    __slots__ = (
-        "_backend",
-        "_body",
-        "_ended",
-        "_head",
-        "_tunnel",
-        "asker",
-        "keep_alive",
-        "reused",
-    )
+    __slots__ = ("_backend", "_body", "_ended", "_head", "_tunnel", "asker", "keep_alive", "reused")
 
     def __init__(self, backend: "Backend") -> None:
         super().__init__()
