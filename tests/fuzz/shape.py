@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import msgspec
@@ -70,7 +71,8 @@ class Shape:
             case inspect.UnionType(types=types):
                 return self._of(chance.choice(types))
             case inspect.StrType(pattern=pattern):
-                return chance.choice(BY_PATTERN.get(pattern or "", TEXTS))
+                fitting = BY_PATTERN.get(pattern or "") or [text for text in TEXTS if re.search(pattern or "", text)]
+                return chance.choice(fitting or TEXTS)
             case inspect.LiteralType(values=values):
                 return chance.choice(values)
             case inspect.BoolType():
@@ -78,7 +80,7 @@ class Shape:
             case inspect.IntType(ge=low, gt=above, le=high):
                 least = low if low is not None else above
                 fit = [n for n in NUMBERS if (least is None or n >= least) and (high is None or n <= high)]
-                return chance.choice(fit)
+                return chance.choice(fit or [least or 0])
             case inspect.FloatType():
                 return chance.choice(FLOATS)
             case inspect.BytesType():
