@@ -74,6 +74,10 @@ is:
     tucano1 NUL cluster NUL node NUL incarnation NUL address             (on the lane control)
     tucano1 NUL cluster NUL node NUL incarnation NUL address NUL lane    (on any other)
 
+and, for each connection anew, `NUL ~nonce`: 16 random hexadecimal digits in lower case. It may be left out, but two
+connections of one routing id are one to ZeroMQ, which keeps the later one: without it, who knows the rest of another
+node's can cut it off.
+
 `cluster` is 16 lower-case hexadecimal digits; `node` the node's name; `incarnation` the milliseconds since the epoch at
 which the node started, in decimal; `address` where its ROUTER receives, `tcp://HOST:PORT`. There is no handshake: the
 first frame says all, and whoever hears a node for the first time connects back to its address.

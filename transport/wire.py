@@ -4,9 +4,9 @@ A *frame* is one ZeroMQ message part: a msgpack array of letters, each an array 
 `[kind, to, sender, id, ttl_ms, tag, body, trace]`. What waits for one peer travels together in one frame.
 
 A *routing id* names the peer for the whole connection: `tucano1 NUL cluster NUL node NUL incarnation NUL address`, and
-`NUL lane` on all lanes but control; at most 255 bytes, so that the very first frame of a stranger says whose it is and
-where answers go. A node that restarts has a higher incarnation (its start, in milliseconds since the epoch); frames of
-a lower one are refused as stale.
+`NUL lane` on all lanes but control, and may end in `NUL ~nonce`; at most 255 bytes, so that the very first frame of a
+stranger says whose it is and where answers go. A node that restarts has a higher incarnation (its start, in
+milliseconds since the epoch); frames of a lower one are refused as stale.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
 """A node's name."""
 _CLUSTER = re.compile(r"^[0-9a-f]{16}\Z")
 _ADDRESS = re.compile(r"^tcp://[0-9A-Za-z.:\[\]-]{1,80}:[0-9]{1,5}\Z")
+
+_NONCE = re.compile(rb"^~[0-9a-f]{16}\Z")
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Letter])
@@ -76,6 +78,11 @@ def routing_id(peer: Peer, lane: Lane = CONTROL) -> bytes:
     return raw
 
 
+def for_connection(identity: bytes, nonce: int) -> bytes:
+    """A routing id for one connection; with a nonce of 64 random bits nobody can guess it, and take the name over."""
+    return b"%b\0~%016x" % (identity, nonce)
+
+
 def read_routing_id(raw: bytes) -> tuple[Peer, Lane]:
     """Who says to be calling, and on which lane.
 
@@ -85,6 +92,8 @@ def read_routing_id(raw: bytes) -> tuple[Peer, Lane]:
     """
     try:
         protocol, cluster, node, incarnation, address, *lanes = raw.split(b"\0")
+        if lanes and _NONCE.match(lanes[-1]):
+            lanes.pop()
         peer = Peer(cluster.decode("ascii"), node.decode("ascii"), int(incarnation), address.decode("ascii"))
         lane: Lane = CONTROL
         if lanes:

@@ -12,6 +12,7 @@ import functools
 import logging
 import math
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from tucano.transport.link_base import LinkBase
 from tucano.transport.outgoing import Counts, Outgoing
 from tucano.transport.secured import Secured
 from tucano.transport.security import Insecure, Ring
-from tucano.transport.wire import MAX_FRAME, BadFrame, Peer
+from tucano.transport.wire import MAX_FRAME, BadFrame, Peer, for_connection
 
 log = logging.getLogger("tucano.transport")
 
@@ -76,7 +77,7 @@ class _Dealer(Outgoing):
 
     def _connect(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
-        socket.set(zmq.ROUTING_ID, self._identity)
+        socket.set(zmq.ROUTING_ID, for_connection(self._identity, secrets.randbits(64)))
         socket.set(zmq.LINGER, 200)
         socket.set(zmq.SNDHWM, SEND_FRAMES)
         socket.set(zmq.IMMEDIATE, 1)  # queue with us, where it is bounded and seen, not for a peer that is away

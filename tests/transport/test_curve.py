@@ -134,6 +134,33 @@ def test_a_node_that_says_to_be_another_is_refused_and_the_other_is_still_heard(
     assert box_a.news == before
 
 
+def test_who_is_admitted_and_says_to_be_another_does_not_cut_that_one_off(join: Join, book: Book) -> None:
+    (a, box_a), (b, _) = join("a"), join("b")
+    evil = book.add("evil")
+    b.connect("a", a.address)
+    eventually(lambda: a.connected("b") and b.connected("a"))
+    said = b._identities["control"]  # all that others know of it
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        for number in range(100):
+            assert b.send("a", tell(str(number)))
+            if number % 20 == 0:
+                before = a.refused
+                socket = context.socket(zmq.DEALER)
+                socket.set(zmq.ROUTING_ID, said)
+                socket.set(zmq.LINGER, 0)
+                dial(socket, evil, book.pairs["a"].public)
+                socket.connect(a.address)
+                socket.send(wire.encode([tell("evil")]))
+                eventually(lambda before=before: a.refused > before)  # type: ignore[misc]
+                socket.close()
+    finally:
+        context.destroy(0)
+    eventually(lambda: len(box_a.tags()) == 100)
+    assert box_a.tags() == [str(number) for number in range(100)]
+    assert box_a.news == [("b", "up")]
+
+
 def test_a_key_that_is_revoked_is_void_at_once_on_connections_that_are_there(join: Join, book: Book) -> None:
     (a, box_a), (b, box_b) = join("a"), join("b")
     meet(a, b)

@@ -40,6 +40,9 @@ def test_the_golden_bytes_of_routing_ids() -> None:
     assert wire.routing_id(peer) == golden
     assert wire.routing_id(peer, "bulk") == golden + b"\x00bulk"
     assert wire.read_routing_id(golden) == (peer, "control")
+    assert wire.for_connection(golden, 255) == golden + b"\x00~00000000000000ff"
+    assert wire.read_routing_id(wire.for_connection(golden, 2**64 - 1)) == (peer, "control")
+    assert wire.read_routing_id(wire.for_connection(golden + b"\x00bulk", 7)) == (peer, "bulk")
     assert wire.read_routing_id(golden + b"\x00metrics") == (peer, "metrics")
     for extra in (b"\0control", b"\0other", b"\0", b"\0bulk\0bulk"):
         with pytest.raises(wire.BadFrame):
