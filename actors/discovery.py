@@ -23,6 +23,7 @@ from tucano.actors.messages.discovery import (
     Watch,
 )
 from tucano.actors.messages.model import Event
+from tucano.actors.pure.discretion import for_others
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +84,13 @@ class Discovery(Actor):
                 self.insist(self.ref.node)
                 return self._delete(key)
             case Range(prefix):
-                return self._range((prefix,))
+                return self._range((prefix,), self.origin)
             case Watch(watcher, prefixes):
                 self.insist(watcher.node)
                 self._watchers[watcher] = prefixes
                 self._told[watcher] = self._revision
                 self.watch(watcher)
-                return self._range(prefixes)
+                return self._range(prefixes, watcher.node)
             case Record(kind, subject, text):
                 self.insist(subject)  # other nodes tell what happened to themselves
                 self._record(kind, subject, text)
@@ -153,14 +154,15 @@ class Discovery(Actor):
         self._late.clear()
         self._late_events.clear()
 
-    def _range(self, prefixes: tuple[str, ...]) -> Entries:
+    def _range(self, prefixes: tuple[str, ...], reader: str) -> Entries:
         found = (entry for key, entry in sorted(self._entries.items()) if key.startswith(prefixes))
-        return Entries(self._revision, tuple(found))
+        return Entries(self._revision, tuple(found if reader == self.ref.node else map(for_others, found)))
 
     def _tell(self, entry: Entry) -> None:
         for watcher, prefixes in self._watchers.items():
             if entry.key.startswith(prefixes):
-                watcher.tell(Changed(self._told[watcher], entry.revision, (entry,)))
+                seen = entry if watcher.node == self.ref.node else for_others(entry)
+                watcher.tell(Changed(self._told[watcher], entry.revision, (seen,)))
                 self._told[watcher] = entry.revision
 
     def _record(self, kind: str, subject: str, text: str) -> None:

@@ -30,6 +30,7 @@ from tucano.actors.messages.model import Event
 from tucano.actors.pure import measures, requests, views
 from tucano.actors.pure.mirror import Mirror
 from tucano.actors.pure.pending import Asker, Pending, all_good, of_itself, the_one
+from tucano.actors.turns import Turns
 from tucano.transport.door import Client, Door
 from tucano.transport.security import Guest
 
@@ -44,6 +45,9 @@ STREAM = 60.0
 
 STREAMS = 1000
 """Streams that may be followed at once; each costs a frame for each event."""
+
+AT_ONCE = 100
+"""Requests of one client that may be without an answer; more are refused at once, so that all others have theirs."""
 
 COLLECT = 300.0
 """Seconds between two looks for artifacts that no revision needs."""
@@ -90,6 +94,7 @@ class Gateway(Actor):
         self._known = Mirror()
         self._streams: dict[Asker, tuple[float, Guest]] = {}  # last word of the follower, and who it is
         self._pending: dict[int, Pending] = {}
+        self._turns = Turns(AT_ONCE)
         self._numbers = itertools.count(1)
         self._started = self.now()
 
@@ -152,9 +157,15 @@ class Gateway(Actor):
 
     def _on_request(self, client: Client, frame: bytes, guest: Guest) -> None:
         """Called in the door's thread."""
-        if not self.ref.tell(Received(client, frame, guest)) and self._door is not None:
+        assert self._door is not None
+        if not self._turns.take(client):
+            busy = Refused("unavailable", f"{AT_ONCE} requests of this client have no answer yet: wait for some")
+        elif not self.ref.tell(Received(client, frame, guest)):
+            self._turns.give_back(client)
             busy = Refused("unavailable", "the controller is too busy: try again in a moment")
-            self._door.send(client, requests.answer(0, busy))
+        else:
+            return
+        self._door.send(client, requests.answer(requests.read(frame).id, busy))
 
     def _received(self, client: Client, frame: bytes, guest: Guest) -> None:
         identifier, wanted = requests.read(frame)
@@ -265,6 +276,7 @@ class Gateway(Actor):
     def _answer(self, asker: Asker, result: Any) -> None:
         if isinstance(result, Refused):
             self._streams.pop(asker, None)
+        self._turns.give_back(asker.client)
         self._send(asker.client, requests.answer(asker.id, result))
 
     def _send(self, client: Client, frame: bytes) -> None:

@@ -132,13 +132,15 @@ class Keeper(Actor):
             self.note(NodeEnded(0, None))
             return
         self._process = process
-        self._tell(command.name, child.pid)
+        EXITS.watch(
+            process, lambda status: self.note(NodeEnded(process.pid, status))
+        )  # first: so that it can be stopped
         if command.leaves:
             self._lines[child.pid] = ours
             threading.Thread(target=self._listen, args=(ours, child.pid), daemon=True).start()
         else:
             ours.close()
-        EXITS.watch(process, lambda status: self.note(NodeEnded(process.pid, status)))
+        self._tell(command.name, child.pid)
 
     def _listen(self, line: socket.socket, pid: int) -> None:
         """In a thread of its own: hear what the process says, until it ends."""

@@ -44,7 +44,8 @@ with ZMQ_IMMEDIATE, and give each a time of your own: on none is there an answer
 - *Users' ports* in `status` are `http_port`, `https_port`, `inside_port` and `mdp_port`; 0 where users do not come in.
 - A *service* of `traffic` is `{service, requests, errors, retries, in_flight, received, sent, ejections, classes,
   latency, p50, p99, instances}`; instances of the service that is named only.
-- An *instance* of `show` is `{id, service, revision, node, state, pid, host, port, restarts, detail, since, served}`.
+- An *instance* of `show` is `{id, node, pid, port, state, restarts, revision, detail, since}`; its `id` is what `logs`
+  wants.
 - *Deploy*: pack the directory as a tar (any make: ustar, GNU or pax) in gzip, of regular files, directories and links;
   each name once, relative, without `..`; links relative, not leading out, `..` only at their beginning; no hard links.
   Leave out what need not travel: caches, environments, `.git`. The *artifact* is the SHA-256 of that file in 64
@@ -102,7 +103,7 @@ here in brackets: `[kind, to (""), sender (""), id (0), ttl (0), tag (""), body 
 | 6 | unwatch | actor | do not |
 | 7 | down | node | to the watcher `to`: the actor `sender` is gone; `tag` and `body` are `down.Down/1` |
 | 8 | bye | node | my last word: this incarnation is gone |
-| 9 | stop | actor | stop the actor `to` for good; answered under `id` with whether there was one |
+| 9 | stop | actor | stop `to` for good; answered under `id` with whether there was one. Tucano's nodes refuse it |
 | 10 | taken | node | your name is that of another node that lives (`id`: your incarnation; `tag`: why, for a person) |
 
 - `sender` is `node/actor`, the node being the one that sends, or empty for what no actor says; it may not be empty in

@@ -57,7 +57,7 @@ class Node:
         *,
         listen: str | None = None,
         cluster: str = "embedded",
-        keys: Path | None = None,
+        keys: str | Path | None = None,
         token: str | Path | None = None,
         **tree: Any,
     ) -> None:
@@ -160,7 +160,7 @@ class Node:
         return self._system.stop(timeout)
 
 
-def _bridge(name: str, cluster: str, listen: str, keys: Path | None, token: str | Path | None) -> ZmqLink:
+def _bridge(name: str, cluster: str, listen: str, keys: str | Path | None, token: str | Path | None) -> ZmqLink:
     from tucano.transport.zmq_link import ZmqLink
 
     found = _LISTEN.match(listen)
@@ -177,11 +177,13 @@ def _bridge(name: str, cluster: str, listen: str, keys: Path | None, token: str 
             raise ValueError(f"the token is for the {given.role} {given.name}, not for a node called {name}")
         ring, identity = joined_ring(given), given.cluster
     elif keys is not None:
+        from pathlib import Path
+
         from tucano.home import Home
         from tucano.keys import Keys
         from tucano.rings import KeptRing
 
-        home = Home(keys)
+        home = Home(Path(keys))
         Keys(home).own(name)
         ring, identity = KeptRing(Keys(home), name), home.identity()
     return ZmqLink(name, identity, f"tcp://{found[1]}:{found[2]}", ring=ring)

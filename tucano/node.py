@@ -127,7 +127,7 @@ def run(options: Options) -> int:
     link = ZmqLink(options.name, options.cluster, options.bind, fd=options.fd, ring=_ring(options))
     if options.controller:
         link.connect(CONTROLLER, options.controller)
-    system = System(options.name, link=link)
+    system = System(options.name, link=link, closed=True)
     system.run(ROLES[options.role](options, link), law=NODE_LAW)
     log.info("%s runs, process %d, bridge %s", options.name, os.getpid(), link.address)
     threading.Thread(target=_tell_end, args=(system, stop), daemon=True).start()

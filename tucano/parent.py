@@ -177,7 +177,10 @@ class Parent:
             assert self._running is not None
             nodes = {**self._running.nodes, name: pid}
             self._running = msgspec.structs.replace(self._running, nodes=nodes)
-            self._home.announce(self._running)
+            try:
+                self._home.announce(self._running)
+            except OSError as error:  # a full disk: the node runs all the same, and the next start announces it
+                log.error("%s runs as %d, which cannot be written down: %s", name, pid, error)
 
 
 def run(

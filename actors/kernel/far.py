@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from tucano.actors.kernel.down import Down
-from tucano.actors.kernel.errors import CRASHED, NOT_UNDERSTOOD, TOO_LARGE, UNREACHABLE, Refused, refusal
+from tucano.actors.kernel.errors import CRASHED, FORBIDDEN, NOT_UNDERSTOOD, TOO_LARGE, UNREACHABLE, Refused, refusal
 from tucano.actors.kernel.mailbox import Envelope
 from tucano.actors.kernel.message import Codec, Message
 from tucano.actors.kernel.ref import Ref, is_name
@@ -222,6 +222,8 @@ class Far:
                 news = _read(_DOWN, letter.body)
                 if news.who == letter.sender:
                     system.watches.heard(node, letter.to, news.who.partition("/")[2], news)
+            case Kind.STOP if system.closed:
+                raise Refused(FORBIDDEN, f"actors of {system.node} are not stopped by other nodes")
             case Kind.STOP:
                 system.stop_actor(letter.to, Reply(lambda value: self._answer(node, letter.id, value, "")))
             case other:

@@ -42,6 +42,7 @@ class System:
         node: the node's name.
         runtime: what runs the actors, by default real threads; the system closes it.
         link: the network, absent for a node on its own; the system closes it.
+        closed: other nodes may not stop its actors.
 
     Raises:
         ValueError: the node's name is empty or has a slash.
@@ -53,10 +54,13 @@ class System:
 
     """
 
-    def __init__(self, node: str, *, runtime: Runtime | None = None, link: Link | None = None) -> None:
+    def __init__(
+        self, node: str, *, runtime: Runtime | None = None, link: Link | None = None, closed: bool = False
+    ) -> None:
         if not is_name(node):
             raise ValueError(f"a node cannot be called {node!r}: a name without a slash is wanted")
         self.node = node
+        self.closed = closed
         self.runtime: Runtime = runtime or Threads()
         self.clock = self.runtime.clock
         self.timers = self.runtime.timers

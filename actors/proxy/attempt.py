@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .table import Route
 
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
-_LOSSES: Final = 3  # instances that one request may lose: the fourth is safe from a request that kills
+_LOSSES: Final = 3  # instances that one request may lose: a fourth is safe from a request that kills
 
 
 class Watch(NamedTuple):
@@ -213,7 +213,7 @@ class Attempt:
         backend.tally.retries += 1
 
     def _may_repeat(self) -> bool:
-        return self._method in _IDEMPOTENT and self._losses < _LOSSES
+        return self._method in _IDEMPOTENT and self._losses + 1 < _LOSSES  # this one is lost, too
 
     def _repeat(self, backend: Backend, upstream: Upstream) -> None:
         """Try again after a connection was lost before its answer."""

@@ -120,8 +120,8 @@ class Broker:
 
     def request(self, frames: Frames, now: float) -> None:
         """A client's message, with its routing id in front."""
-        if len(frames) > 4 and frames[2] == MDP_1 and not frames[1]:
-            head, body = frames[:4], frames[4:]
+        if len(frames) > 3 and frames[2] == MDP_1 and not frames[1]:
+            head, body = frames[:4], frames[4:] or [b""]
         else:
             parsed = _parse_2(frames)
             if parsed is None:
@@ -271,9 +271,9 @@ class Broker:
 def _parse_2(frames: Frames) -> tuple[Frames, Frames] | None:
     """Head of the answer and body of an MDP 0.2 request, whose clients are DEALERs, some with a REQ's empty frame."""
     at = 2 if len(frames) > 1 and not frames[1] else 1
-    if frames[at : at + 2] != [MDP_2, _REQUEST] or len(frames) < at + 4:
+    if frames[at : at + 2] != [MDP_2, _REQUEST] or len(frames) < at + 3:
         return None
-    return [*frames[:at], MDP_2, _FINAL, frames[at + 2]], frames[at + 3 :]
+    return [*frames[:at], MDP_2, _FINAL, frames[at + 2]], frames[at + 3 :] or [b""]
 
 
 def _size(ask: Ask) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.actors.test_conversation import TRACE, said
 from tests.actors.test_discovery import record
 from tests.helpers import eventually
 from tucano.actors.disk.artifact_store import Store
-from tucano.actors.gateway import STREAMS, Gateway
+from tucano.actors.gateway import AT_ONCE, STREAMS, Gateway
 from tucano.actors.kernel import Child, Lifecycle, Refused, Span, System, TraceInfo
 from tucano.actors.messages.deployer import Accepted, Deploy, Scale
 from tucano.actors.messages.discovery import Put, Record
@@ -197,6 +198,31 @@ def test_a_node_that_is_gone_or_does_not_answer_is_told_of_and_all_stand_in_one_
         ("worker-1", "silent", None), ("worker-2", "gone", 9.0), ("worker-3", "silent", None),
     ]  # fmt: skip
     assert client.ask("ps", node="worker-2")["ok"]["nodes"] == [shown[2]]
+
+
+def test_a_client_that_asks_without_end_is_refused_and_another_is_answered(desk: Desk) -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def hang(_: object) -> None:
+        entered.set()
+        gate.wait(20)
+
+    busy = threading.Thread(target=desk.deployer.do, args=(hang,))
+    busy.start()
+    try:
+        assert entered.wait(20)
+        flood = desk.client()
+        for number in range(AT_ONCE + 50):
+            flood.send("scale", number + 1, name="hello", replicas=1)
+        refused = [flood.receive() for _ in range(50)]
+        assert {answer["id"] for answer in refused} == set(range(AT_ONCE + 1, AT_ONCE + 51))
+        assert {answer["error"]["code"] for answer in refused} == {"unavailable"}
+        assert desk.client().ask("ping") == {"id": 1, "ok": {}}
+    finally:
+        gate.set()
+        busy.join()
+    assert sorted(flood.receive()["id"] for _ in range(AT_ONCE)) == list(range(1, AT_ONCE + 1))
+    assert flood.ask("ping") == {"id": 1, "ok": {}}
 
 
 def test_an_artifact_is_uploaded_in_pieces_and_deployed_only_when_it_is_whole(desk: Desk) -> None:

@@ -91,12 +91,20 @@ def test_clients_of_the_second_version_get_one_final_answer(world: World, delimi
     assert world.answers == [[b"ann", *delimiter, b"MDPC02", b"\x03", b"echo", b"a"]]
 
 
+@pytest.mark.parametrize("frames", [[b"", b"MDPC01", b"echo"], [b"MDPC02", b"\x01", b"echo"]])
+def test_a_request_without_a_body_has_an_empty_one(world: World, frames: Frames) -> None:
+    world.apply("one")
+    world.broker.request([b"ann", *frames], 0.0)
+    ((_, sent),) = world.sent
+    assert sent[1:] == [b"", b""]
+
+
 @pytest.mark.parametrize(
     "frames",
     [
-        [], [b""], [b"", b"MDPC01"], [b"", b"MDPC01", b"echo"], [b"MDPC01", b"echo", b"a"],
+        [], [b""], [b"", b"MDPC01"], [b"MDPC01", b"echo", b"a"],
         [b"", b"MDPW01", b"\x01", b"a"], [b"", b"MDPC03", b"echo", b"a"], [b"MDPC02"],
-        [b"MDPC02", b"\x02", b"echo", b"a"], [b"MDPC02", b"\x01", b"echo"],
+        [b"MDPC02", b"\x02", b"echo", b"a"],
         [b"", b"", b"MDPC01", b"echo", b"a"], [b"x" * 1000] * 50,
     ],
 )  # fmt: skip

@@ -105,6 +105,20 @@ def test_what_a_node_says_in_the_name_of_another_is_refused_and_seen(
     assert (left.node, left.state) == ("worker-1", "ready")
 
 
+@pytest.mark.parametrize("actor", ["deployer", "gateway", "root"])
+def test_a_node_may_not_stop_an_actor_of_another(liar: library.Node, actor: str) -> None:
+    with pytest.raises(Refused, match="are not stopped by other nodes") as refused:
+        liar.ref(f"controller/{actor}").stop(timeout=10)
+    assert refused.value.code == "forbidden"
+    assert liar.ref("controller/worker_mgr").ask(worker_mgr.ShowMetrics(), timeout=10)
+
+
+def test_a_node_is_not_told_what_is_secret_in_the_environment_of_services(liar: library.Node) -> None:
+    entries = liar.ref("controller/discovery").ask(discovery.Range("service/"), timeout=10).entries
+    seen = [entry.service.target.spec.run.env for entry in entries if entry.service is not None]
+    assert seen == [{"GREETING": ""}]
+
+
 def test_a_node_may_not_have_another_told_of_the_record(liar: library.Node) -> None:
     balancer = liar.ref("balancer/balancer")
     for false in (discovery.Watch(balancer, ()), discovery.Follow(0, balancer)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -174,4 +175,10 @@ def _reached(cluster: Client, name: str) -> str:
     if service.protocol == "zmq":
         where = f"at tcp://{found.host}:{found.mdp_port}" if found.mdp_port else "once `tucano up` has --mdp-port"
         return f"Majordomo clients ask for {name} {where}"
-    return f"curl -H 'Host: {name}' http://{found.host}:{found.http_port}/"
+    route = service.spec["route"]
+    if route["private"]:
+        return f"users do not reach it, programs of this machine do at the inside port, as {service.reached[0]}"
+    host = next((one for one in route["hosts"] if not one.startswith("*")), name)
+    headers = [f"Host: {host}", *(f"{key}: {value}" for key, value in route["headers"].items())]
+    lines = " ".join(f"-H {shlex.quote(line)}" for line in headers)
+    return f"curl {lines} http://{found.host}:{found.http_port}{route['path']}"

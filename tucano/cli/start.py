@@ -169,7 +169,7 @@ def _start_joined(the: Home, role: str, join: str | None, options: list[str], de
 
     keys = Keys(the)
     if (running := the.running()) is not None:
-        fail(f"something runs from {the.path} already (pid {running.pid}): stop it with `tucano down`")
+        fail(f"something runs from {the.path} already (pid {running.pid}): stop it with `tucano down{the.option}`")
         raise typer.Exit(FAILED)
     token = keys.joined() if join is None else read_token(join)
     if token is None:
@@ -179,7 +179,7 @@ def _start_joined(the: Home, role: str, join: str | None, options: list[str], de
     if token.role != "node":
         raise KeysError(f"this token is for the {token.role} {token.name}: a {role} needs one made with --role node")
     keys.join(token)
-    stop = "`tucano down`" if detach else "Ctrl-C"
+    stop = f"`tucano down{the.option}`" if detach else "Ctrl-C"
     _start(the, ["--joined", role, *options], detach, lambda now: _joined(the, token, now, json, stop))
 
 

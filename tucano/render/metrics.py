@@ -16,6 +16,12 @@ _PER_BOUND = 4
 """Buckets of ours for one of the histogram that is told: two for each power of two."""
 
 _COUNTS: Sequence[tuple[str, str, str, Callable[[TrafficInfo], int]]] = (
+    (
+        "errors",
+        "counter",
+        "Those that the balancer answered itself with a 5xx, or could not connect.",
+        lambda one: one.errors,
+    ),
     ("retries", "counter", "Attempts that failed and were followed by another.", lambda one: one.retries),
     ("ejections", "counter", "How often an instance was left alone for a while.", lambda one: one.ejections),
     ("received_bytes", "counter", "Bytes of bodies that came from users.", lambda one: one.received),
@@ -30,8 +36,11 @@ def metrics(services: Sequence[TrafficInfo]) -> str:
 
 
 def _requests(services: Sequence[TrafficInfo]) -> Iterator[str]:
-    yield from _about("requests", "counter", "Answers, by the first digit of their status.")
+    yield from _about("requests", "counter", "Answers, by the first digit of their status; of tcp, connections.")
     for one in services:
+        if not any(one.classes):  # of a protocol without them
+            yield f'tucano_requests_total{{service="{one.service}",status="none"}} {one.requests}'
+            continue
         for digit, count in enumerate(one.classes):
             if digit:
                 yield f'tucano_requests_total{{service="{one.service}",status="{digit}xx"}} {count}'
