@@ -181,6 +181,8 @@ class MdpFront:
         while until is None or (clock() < until and any(broker.in_flight().values())):
             events = poller.poll(_POLL)
             now = clock()
+            if self._pending:  # first: what is asked after new routes were made goes by them
+                self._take(now)
             for socket, _ in events:
                 if socket is router:
                     self._requests(now)
@@ -188,10 +190,8 @@ class MdpFront:
                     with contextlib.suppress(zmq.Again):
                         while True:
                             bell.recv(zmq.NOBLOCK)
-                elif isinstance(socket, zmq.Socket):
+                elif socket in self._by_socket:  # and not dropped just now
                     self._replies(self._by_socket[socket], now)
-            if self._pending:
-                self._take(now)
             if look <= now:
                 look = now + _TICK
                 self._look(now)
@@ -220,6 +220,8 @@ class MdpFront:
         receive, request = self._pipe.receive, self._broker.request
         with contextlib.suppress(zmq.Again):
             for _ in range(_BURST):
+                if self._pending:
+                    return
                 request(receive(), now)
 
     def _replies(self, line: Line, now: float) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 import tucano
+from tucano.client import ClusterError
 from tucano.local import Cluster
 
 
@@ -20,5 +21,9 @@ def cluster() -> Iterator[Cluster]:
 def _no_service_is_left(cluster: Cluster) -> Iterator[None]:
     yield
     for service in cluster.client.services():
-        cluster.client.undeploy(service.name)
+        try:
+            cluster.client.undeploy(service.name)
+        except ClusterError as error:  # it was just going
+            if error.code != "not_found":
+                raise
         cluster.client.wait_until_gone(service.name)
