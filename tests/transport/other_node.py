@@ -5,12 +5,18 @@ It connects to the node `a` at the address, and ends when its standard input doe
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 from tests.transport.box import CLUSTER, Box
 from tucano.transport.link import CONTROL, Lane, Letter
 from tucano.transport.zmq_link import ZmqLink
+
+
+def say(line: str) -> None:
+    """Print a line in one piece: two threads may say something at once."""
+    os.write(1, f"{line}\n".encode())
 
 
 class Echo(Box):
@@ -25,13 +31,13 @@ class Echo(Box):
             self._link.send(node, letter, lane)
 
     def name_taken(self, node: str, why: str) -> None:
-        print("taken", node, why, flush=True)
+        say(f"taken {node} {why}")
 
 
 if __name__ == "__main__":
     link = ZmqLink(sys.argv[1], CLUSTER)
     link.start(Echo(link))
     link.connect("a", sys.argv[2])
-    print("connected", flush=True)
+    say("connected")
     sys.stdin.read()
     link.close()
