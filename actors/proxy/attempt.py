@@ -1,5 +1,6 @@
 """Finding an instance that takes a request: choosing, connecting, trying another, being held."""
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from . import affinity, fields, own
@@ -43,7 +44,7 @@ class Bond:
         self.sent_at = 0.0
 
 
-class Attempt:
+class Attempt(ABC):
     """A request on its way to an instance. What is sent and answered is the business of `Exchange`, built on it.
 
     All that is known of a request is set here at once, also what those built on it use: a constructor of each would
@@ -130,13 +131,13 @@ class Attempt:
         if route.prefix:
             self._onward = affinity.stripped(self._onward, route.prefix)
 
+    @abstractmethod
     def _send(self, upstream: Upstream) -> None:
         """Send the request on this connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _refuse(self, answer: Own, backend: Backend | None = None) -> None:
         """Answer in the place of an instance; `backend` is the one that failed."""
-        raise NotImplementedError
 
     def _attempt(self, route: "Route") -> None:
         again = self._tried or self._losses or self.hold_until

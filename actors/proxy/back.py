@@ -289,7 +289,11 @@ class Backend(Candidate):
         Raises:
             OSError: The instance cannot be reached (TimeoutError: in time).
         """
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(within):
-            _, upstream = await loop.create_connection(lambda: Upstream(self), *self._address)
+        loop, upstream = asyncio.get_running_loop(), Upstream(self)
+        try:
+            async with asyncio.timeout(within):
+                await loop.create_connection(lambda: upstream, *self._address)
+        except BaseException:
+            self.forget(upstream)  # given up just when it was made: uvloop closes it and does not say so
+            raise
         return upstream

@@ -184,8 +184,14 @@ class Stream:
         try:
             async with asyncio.timeout(self._port.timeouts.connect):
                 await self._shared.loop.create_connection(lambda: End(self, self._near), *place.address)
-        except OSError:
-            self._elsewhere(place)
+        except BaseException as error:
+            self._unjoin()  # given up just when it was made: uvloop closes it and does not say so
+            if not isinstance(error, OSError):
+                raise
+            if self._fresh:
+                self._elsewhere(place)
+            else:
+                self._near.abort()
             return
         if len(self._port.waiting):
             self._port.waiting.wake()
@@ -214,6 +220,10 @@ class Stream:
             far.finish()
         else:
             self._near.hold(full=False)
+
+    def _unjoin(self) -> None:
+        self._far = None
+        self._near.join(None)
 
     def count(self, end: End, size: int) -> None:
         """So many bytes go to this end."""
@@ -277,8 +287,7 @@ class Stream:
     def lost(self, end: End, *, reset: bool) -> None:
         """One connection is gone: the other one ends as it did, or goes on with another instance if it can."""
         if reset and self._fresh and end is self._far and self._place is not None and not self.is_over:
-            self._far = None  # the process died before it looked at us
-            self._near.join(None)
+            self._unjoin()  # the process died before it looked at us
             self._elsewhere(self._place)
             return
         if reset:

@@ -18,7 +18,6 @@ from tucano.testing import Probe, Simulation, seeds
 from tucano.testing.runtime import Endless
 
 ROOT = Path(__file__).parents[2]
-ran: list[int] = []
 
 
 class Word(Message, frozen=True):
@@ -32,10 +31,17 @@ class TestOfAClass:
         assert isinstance(self, TestOfAClass)
         assert isinstance(sim, Simulation)
         assert (more, tmp_path.is_dir()) == (7, True)
-        ran.append(sim.seed)
 
-    def test_and_it_ran_under_each_seed(self) -> None:
-        assert ran[-3:] == [0, 1, 2]
+
+def test_each_seed_is_run_once_and_in_order() -> None:
+    ran: list[tuple[int, str]] = []
+
+    @seeds(3)
+    def test(sim: Simulation, word: str) -> None:
+        ran.append((sim.seed, word))
+
+    test(word="given")
+    assert ran == [(0, "given"), (1, "given"), (2, "given")]
 
 
 @pytest.mark.parametrize("count", [0, -1])
