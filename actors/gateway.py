@@ -30,9 +30,9 @@ from tucano.actors.messages.model import Event
 from tucano.actors.pure import measures, requests, views
 from tucano.actors.pure.mirror import Mirror
 from tucano.actors.pure.pending import Asker, Pending, all_good, of_itself, the_one
-from tucano.actors.turns import Turns
 from tucano.transport.door import Client, Door
 from tucano.transport.security import Guest
+from tucano.transport.turns import Turns
 
 ASK = 10.0
 """Seconds that a component has to answer."""

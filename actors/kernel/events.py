@@ -105,7 +105,3 @@ class Channel:
     def subscribe(self, name: str) -> None:
         """Tell a name of this node from now on."""
         self._subscribers[name] = None
-
-    def unsubscribe(self, name: str) -> None:
-        """Tell it no more."""
-        self._subscribers.pop(name, None)

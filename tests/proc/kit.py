@@ -7,9 +7,11 @@ import http.client
 import os
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -65,27 +67,42 @@ http = "/"
     return write(directory, toml, app_py=APP)
 
 
-class Users:
-    """Several who send a GET after the other, each over a connection that is kept."""
+class Crowd(ABC):
+    """So many threads that use a service until they are left; each goes on until `_stop` is set."""
 
-    def __init__(self, cluster: Cluster, service: str, many: int = 3) -> None:
-        self._port = cluster.running.http_port
-        self._service = service
+    def __init__(self, many: int) -> None:
         self._stop = threading.Event()
-        self.answered: Counter[str] = Counter()  # by instance
-        self.failed: list[str] = []
         self._threads = [threading.Thread(target=self._run) for _ in range(many)]
 
-    def __enter__(self) -> Users:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
-        self.wait_for_more(10)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Use it."""
+
+
+class Users(Crowd):
+    """Several who send a GET after the other, each over a connection that is kept."""
+
+    def __init__(self, cluster: Cluster, service: str, many: int = 3) -> None:
+        super().__init__(many)
+        self._port = cluster.running.http_port
+        self._service = service
+        self.answered: Counter[str] = Counter()  # by instance
+        self.failed: list[str] = []
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.wait_for_more(10)
+        return self
 
     def wait_for_more(self, count: int = 50) -> None:
         """Wait until so many more requests have been answered."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import eventually
-from tests.proc.kit import instances, kill, pid_of, wait_for_ready, write
+from tests.proc.kit import Crowd, instances, kill, pid_of, wait_for_ready, write
 from tucano.client.failures import ClusterError
 from tucano.local import Cluster
 
@@ -87,25 +87,14 @@ def user(port: int) -> Iterator[User]:
         one.close()
 
 
-class Visitors:
+class Visitors(Crowd):
     """Who connects, talks and leaves, again and again; nobody may be refused or cut."""
 
     def __init__(self, port: int) -> None:
+        super().__init__(3)
         self._port = port
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(3)]
         self.served = 0
         self.failed: list[str] = []
-
-    def __enter__(self) -> Visitors:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def wait_for_more(self, count: int = 50) -> None:
         goal = self.served + len(self.failed) + count

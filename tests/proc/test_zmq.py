@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 import zmq
 
 import tucano
 from tests.helpers import eventually
-from tests.proc.kit import instances, kill, pid_of, wait_for_ready, write
+from tests.proc.kit import Crowd, instances, kill, pid_of, wait_for_ready, write
 from tucano.actors.proxy.mdp import ERROR
 from tucano.local import Cluster
 
@@ -54,28 +54,21 @@ repeat = {str(repeat).lower()}
     return write(directory, toml, app_py=APP.replace("{kind}", kind))
 
 
-class Users:
+class Users(Crowd):
     """DEALER clients, each with several requests in flight; each request is answered once, or that is an error."""
 
     def __init__(self, cluster: Cluster, many: int = 2, in_flight: int = 10) -> None:
+        super().__init__(many)
         self._address = f"tcp://127.0.0.1:{cluster.running.mdp_port}"
         self._in_flight = in_flight
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(many)]
         self.answered: Counter[str] = Counter()  # by instance
         self.errors: list[bytes] = []
         self.wrong: list[object] = []
 
-    def __enter__(self) -> Users:
-        for thread in self._threads:
-            thread.start()
+    def __enter__(self) -> Self:
+        super().__enter__()
         self.wait_for_more(10)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def wait_for_more(self, count: int = 200) -> None:
         goal = self.answered.total() + count
