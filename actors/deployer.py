@@ -34,7 +34,7 @@ from tucano.actors.messages.deployer import (
 from tucano.actors.messages.model import Instance, Revision, Service, Worker
 from tucano.actors.pure import rollout
 from tucano.actors.pure.draining import Word, drained
-from tucano.actors.pure.hearing import complaint
+from tucano.actors.pure.hearing import complaint, undecided
 from tucano.actors.pure.instance import ACTIVE, reported
 from tucano.actors.pure.placement import place
 from tucano.actors.pure.wanted import Command, wanted
@@ -48,6 +48,9 @@ DRAIN = 10.0
 SETBACKS = Law(intensity=1000, period=600.0, first=0.0, base=1.0, ceiling=60.0)
 """How fast instances that fail again and again after a good rollout are replaced."""
 
+
+HEARING = 5.0
+"""Seconds that a rollout of a tcp service waits, after its last instance, for balancers to say whether they listen."""
 
 LOST = 600.0
 """Seconds that an instance of a worker that is gone is remembered, in case both come back."""
@@ -85,7 +88,7 @@ class Deployer(Actor):
         self._setbacks: dict[str, tuple[float, History]] = {}  # by service: create nothing before, and why
         self._failed_on: dict[str, str] = {}  # by service: the worker where an instance failed last
         self._words: dict[str, Word] = {}  # by balancer: with which draining instances it is done
-        self._unheard: dict[str, Mapping[str, str]] = {}  # by balancer: at which services' ports it cannot listen, why
+        self._unheard: dict[str, Mapping[str, str]] = {}  # by balancer: see `ListeningReported`
         self._confirmed: set[str] = set()  # instances that we made, or that a worker who is there has told us of
 
     def on_start(self) -> None:
@@ -113,6 +116,7 @@ class Deployer(Actor):
                 self.insist(balancer)
                 self._unheard[balancer] = unheard
                 self._complain()
+                self._reconcile_all()
             case ReconcileDue():
                 self._tick()
                 self.after(TICK, ReconcileDue())
@@ -330,6 +334,8 @@ class Deployer(Actor):
                 self._keep(msgspec.structs.replace(instance, state="draining", since=self.wall()))
             case rollout.Stop(instance):
                 self._end(instance)
+            case rollout.Finish() if undecided(service, self._unheard, self._workers) and self._is_recent(service):
+                return  # a balancer is about to say whether users can connect: then, or a tick later, we look again
             case rollout.Finish():
                 self._write(msgspec.structs.replace(service, rollout="done", previous=None, detail=""))
                 self._event("rollout_done", service.name, f"revision {service.target.number} is up")
@@ -381,6 +387,10 @@ class Deployer(Actor):
         draining = [one.id for one in self._instances.values() if one.state == "draining"]
         for identifier in drained(draining, self._workers.values(), self._words):
             self._end(self._instances[identifier])
+
+    def _is_recent(self, service: Service) -> bool:
+        mine = (instance.since for instance in self._instances.values() if instance.service == service.name)
+        return self.wall() - max(mine, default=0.0) < HEARING
 
     def _is_leaving(self, name: str) -> bool:
         return name not in self._services or self._services[name].rollout == "removing"

@@ -120,8 +120,8 @@ class MdpFront:
         """See `DataPath.stats`."""
         return self._broker.stats(detail)
 
-    def unheard(self) -> dict[str, str]:
-        """See `DataPath.unheard`: all share one port, which is there."""
+    def hearing(self) -> dict[str, str]:
+        """See `DataPath.hearing`: all share one port, which is there."""
         return {}
 
     def leave(self, patience: float) -> None:  # noqa: ARG002 - as `DataPath` says

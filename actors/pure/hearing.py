@@ -1,4 +1,4 @@
-"""Why users cannot connect to a tcp service, by what the balancers say. Pure."""
+"""Whether users can connect to a tcp service, by what the balancers say. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def complaint(service: Service, said: Mapping[str, Mapping[str, str]], nodes: Ma
 
     Args:
         service: as it is; what is known of a balancer that has not spoken yet (we may have just begun) stays true.
-        said: by balancer that has spoken: why it does not listen, by service.
+        said: by balancer that has spoken: why it does not listen, by service; empty if it does.
         nodes: all nodes of the record; who is gone has nothing to say.
 
     """
@@ -22,3 +22,16 @@ def complaint(service: Service, said: Mapping[str, Mapping[str, str]], nodes: Ma
             return f"{balancer} {why}"
     before = service.unheard.partition(" ")[0]
     return service.unheard if before in nodes and before not in gone | said.keys() else ""
+
+
+def undecided(service: Service, said: Mapping[str, Mapping[str, str]], nodes: Mapping[str, Worker]) -> bool:
+    """A balancer that is heard has not said yet whether it listens for this service.
+
+    Args:
+        service: of any protocol; only those of tcp have ports of their own.
+        said: as above.
+        nodes: all nodes of the record.
+
+    """
+    heard = [name for name, node in nodes.items() if node.role == "balancer" and node.state == "ready"]
+    return service.route.protocol == "tcp" and any(service.name not in said.get(name, ()) for name in heard)

@@ -264,5 +264,5 @@ def test_several_data_paths_are_one(stage: Stage) -> None:
     both.apply({"echo": Service("echo", (stage.instance().target(),), False, ZMQ)})
     assert MajordomoClient(stage).ask(b"echo", b"a") == [b"one", b"a"]
     assert both.in_flight() == {}
-    assert both.unheard() == {}
+    assert both.hearing() == {}
     assert both.stats()["echo"].requests == 1
