@@ -33,7 +33,7 @@ from tucano.actors.messages.deployer import (
 from tucano.actors.messages.model import Instance, Revision, Service
 from tucano.actors.pure import rollout
 from tucano.actors.pure.draining import Word, drained
-from tucano.actors.pure.hearing import complaint, undecided
+from tucano.actors.pure.hearing import complaint, heard_at
 from tucano.actors.pure.holdings import Holdings
 from tucano.actors.pure.instance import ACTIVE, reported
 from tucano.actors.pure.placement import place
@@ -47,7 +47,7 @@ DRAIN = 10.0
 """Seconds that a draining instance has at most: then it is stopped whatever a balancer says."""
 
 HEARING = 5.0
-"""Seconds that a rollout of a tcp service waits, after its last instance, for balancers to say whether they listen."""
+"""Seconds, from when its instances changed last, in which balancers say whether they listen for a tcp service."""
 
 LOST = 600.0
 """Seconds that an instance of a worker that is gone is remembered, in case both come back."""
@@ -108,8 +108,7 @@ class Deployer(Actor):
             case ListeningReported(balancer, unheard):
                 self.insist(balancer)
                 self._unheard[balancer] = unheard
-                self._complain()
-                self._reconcile_all()
+                self._listen()
             case ReconcileDue():
                 self._tick()
                 self.after(TICK, ReconcileDue())
@@ -258,12 +257,17 @@ class Deployer(Actor):
                 self._remove(known)
                 self._reconcile(known.service)
 
-    def _complain(self) -> None:
+    def _listen(self) -> None:
+        """Write down at which ports users are heard."""
         for service in list(self._known.services.values()):
+            patient = self.wall() - self._known.newest(service.name) < HEARING
             why = complaint(service, self._unheard, self._known.workers)
+            heard = heard_at(service, self._unheard, self._known.workers, patient=patient)
+            if (why, heard) == (service.unheard, service.heard):
+                continue
+            self._write(msgspec.structs.replace(service, unheard=why, heard=heard))
             if why == service.unheard:
                 continue
-            self._write(msgspec.structs.replace(service, unheard=why))
             opened = f"users can connect at {service.route.port}"
             self._event("port_refused" if why else "port_opened", service.name, why or opened)
 
@@ -289,7 +293,7 @@ class Deployer(Actor):
                 self._end(instance)
             elif instance.state == "stopping":
                 self._tell_stop(instance)
-        self._complain()
+        self._listen()
         self._reconcile_all()
 
     def _reconcile_all(self) -> None:
@@ -313,8 +317,6 @@ class Deployer(Actor):
                 self._keep(msgspec.structs.replace(instance, state="draining", since=self.wall()))
             case rollout.Stop(instance):
                 self._end(instance)
-            case rollout.Finish() if self._is_undecided(service):
-                return  # a balancer is about to say whether users can connect: then, or a tick later, we look again
             case rollout.Finish():
                 self._write(msgspec.structs.replace(service, rollout="done", previous=None, detail=""))
                 self._event("rollout_done", service.name, f"revision {service.target.number} is up")
@@ -364,10 +366,6 @@ class Deployer(Actor):
         draining = [one.id for one in instances.values() if one.state == "draining"]
         for identifier in drained(draining, self._known.workers.values(), self._words):
             self._end(instances[identifier])
-
-    def _is_undecided(self, service: Service) -> bool:
-        recent = self.wall() - self._known.newest(service.name) < HEARING
-        return recent and undecided(service, self._unheard, self._known.workers)
 
 
 def _line(text: str) -> str:

@@ -24,7 +24,7 @@ class DataPath(Protocol):
         """What happened to the requests of each service; of the service `detail` each instance's, too."""
 
     def hearing(self) -> dict[str, str]:
-        """Of each tcp service: why users cannot connect; empty if they can. It is missing as long as nobody knows."""
+        """By port of a tcp service: why users cannot connect; empty if they can; missing as long as nobody knows."""
 
     def leave(self, patience: float) -> None:
         """Accept no more, and end connections without an open request after `patience` seconds; `stop` is to come."""
@@ -68,7 +68,7 @@ class Fronts:
 
     def hearing(self) -> dict[str, str]:
         """See `DataPath`."""
-        return {name: why for path in self._paths for name, why in path.hearing().items()}
+        return {port: why for path in self._paths for port, why in path.hearing().items()}
 
     def leave(self, patience: float) -> None:
         """See `DataPath`."""

@@ -150,7 +150,7 @@ class Proxy:
         return http | self._streams.stats(detail)
 
     def hearing(self) -> dict[str, str]:
-        """Of each tcp service: why users cannot connect; empty if they can. From any thread."""
+        """By port of a tcp service: why users cannot connect; empty if they can. From any thread."""
         return self._streams.hearing() if self._serving.done() else {}
 
     def leave(self, patience: float) -> None:

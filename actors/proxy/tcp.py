@@ -231,8 +231,9 @@ class Streams:
         return {name: port.stats(detail=name == detail) for name, port in list(self._ports.items())}
 
     def hearing(self) -> dict[str, str]:
-        """Of each service: why users cannot connect; empty if they can. From any thread."""
-        return {name: port.unheard for name, port in list(self._ports.items()) if port.listens or port.unheard}
+        """By port: why users cannot connect; empty if they can. From any thread."""
+        ports = list(self._ports.values())
+        return {str(port.number): port.unheard for port in ports if port.listens or port.unheard}
 
     def leave(self) -> None:
         """Take no more connections."""

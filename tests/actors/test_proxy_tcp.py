@@ -355,9 +355,9 @@ def test_who_connects_while_the_data_path_is_away_is_not_refused(stage: Stage) -
 def test_a_port_that_cannot_be_had_is_told_and_tried_again(stage: Stage) -> None:
     stage.held.refused = "cannot listen: somebody has it"
     stage.route(stage.instance().target())
-    assert stage.proxy.hearing() == {"db": "cannot listen: somebody has it"}
+    assert stage.proxy.hearing() == {str(stage.port): "cannot listen: somebody has it"}
     stage.held.refused = ""
-    eventually(lambda: stage.proxy.hearing() == {"db": ""})
+    eventually(lambda: stage.proxy.hearing() == {str(stage.port): ""})
     with stage.user() as user:
         user.sendall(b"hi")
         assert user.recv(10) == b"hi"
