@@ -103,9 +103,10 @@ class LinkBase(ABC):
         for way in tuple(self._ways.get(node, {}).values()):
             way.flush()
 
-    def soon(self, node: str) -> None:
+    def soon(self) -> None:
         """See `Link.soon`: here, now."""
-        self.flush(node)
+        for node in tuple(self._ways):
+            self.flush(node)
 
     def connected(self, node: str) -> bool:
         """See `Link.connected`."""

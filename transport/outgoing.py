@@ -87,6 +87,12 @@ class Outgoing(ABC):
         if len(self._queue) >= HELD:
             self.flush()
 
+    def see_off(self) -> bool:
+        """Send what nobody has flushed; whether there was anything."""
+        found = bool(self._queue)
+        self.flush()
+        return found
+
     def beat(self) -> None:
         """Say that we are there; what waits to be sent says so just as well."""
         if not self._queue:

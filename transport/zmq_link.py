@@ -7,7 +7,6 @@ letters gather, and a thread of their own sends them on, many in a frame, as soo
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import math
@@ -15,6 +14,7 @@ import queue
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -62,6 +62,7 @@ class _Dealer(Outgoing):
         address: str,
         counts: Counts,
         on_turn: Callable[[Callable[[], object]], object],
+        on_keep: Callable[[_Dealer], object],
         secure: Callable[[zmq.Socket[bytes]], None],
     ) -> None:
         super().__init__(counts)
@@ -70,6 +71,8 @@ class _Dealer(Outgoing):
         self._identity = identity
         self._address = address
         self._on_turn = on_turn
+        self._on_keep = on_keep
+        self._is_kept = False  # the link knows that letters are held here
         self._is_armed = False  # the sending thread has been told
         self._is_full = False  # ZeroMQ took no more; who waited for room in vain does not wait again
         self._offered_at = -math.inf
@@ -100,6 +103,18 @@ class _Dealer(Outgoing):
             self.flush()
         else:
             self._arm()
+
+    def keep(self) -> None:
+        """See `Outgoing.keep`."""
+        if not self._is_kept:
+            self._is_kept = True
+            self._on_keep(self)
+        super().keep()
+
+    def see_off(self) -> bool:
+        """See `Outgoing.see_off`."""
+        self._is_kept = False
+        return super().see_off()
 
     def push(self) -> None:
         """Send what is queued; wait a little for room if there was none."""
@@ -188,7 +203,7 @@ class ZmqLink(LinkBase):
         super().__init__(Peer(cluster, node, time.time_ns() // 1_000_000, address), now)
         self._thread = threading.Thread(target=self._run, name=f"tucano-link-{node}", daemon=True)
         self._turns: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._late: set[str] = set()  # nodes for which letters are held
+        self._kept: deque[_Dealer] = deque()  # where letters are held, or were lately
         self._watches = False  # the sending thread looks after them, until there have been none for a while
         self._pusher = threading.Thread(target=self._push, name=f"tucano-push-{node}", daemon=True)
 
@@ -216,11 +231,11 @@ class ZmqLink(LinkBase):
 
     def _open(self, node: str, address: str, lane: Lane, counts: Counts) -> Outgoing:
         secure = functools.partial(self._secured.dial, node=node, address=address)
-        return _Dealer(self._context, self._identities[lane], address, counts, self._turns.put, secure)
+        identity = self._identities[lane]
+        return _Dealer(self._context, identity, address, counts, self._turns.put, self._kept.append, secure)
 
-    def soon(self, node: str) -> None:
+    def soon(self) -> None:
         """See `Link.soon`: in at most `SOON` seconds, or when the interpreter gives the sending thread its turn."""
-        self._late.add(node)
         if not self._watches:
             self._watches = True
             self._turns.put(self._see_off)
@@ -239,23 +254,19 @@ class ZmqLink(LinkBase):
             if looks >= LOOKS:
                 self._watches = False
                 looks = 0
-                if self._late:  # held just before that was seen
+                if self._see_off():  # held just before that was seen
                     self._watches = True
 
     def _see_off(self) -> bool:
-        """Flush what is held; whether there may have been something."""
-        nodes = [self._late.pop() for _ in range(len(self._late))]
-        for node in nodes:
-            self.flush(node)
-        return bool(nodes)
+        """Flush what is held; whether there was anything."""
+        return sum(self._kept.popleft().see_off() for _ in range(len(self._kept))) > 0
 
     def _run(self) -> None:
         """Receive until closed; beat and look for silent peers in between."""
         now = self._now
         ticked = now()
         while not self._closed:
-            with contextlib.suppress(zmq.Again):  # nothing has come for `RCVTIMEO`
-                self._receive()
+            self._receive()
             if now() - ticked >= BEAT:
                 try:
                     self._tick()
@@ -264,9 +275,11 @@ class ZmqLink(LinkBase):
                 ticked = now()
 
     def _receive(self) -> None:
-        """Wait for a message, and take it."""
+        """Wait for a message, and take it; or for `RCVTIMEO`, if none comes."""
         try:
             identity, *frames = self._secured.take(self._router)
+        except zmq.Again:
+            return
         except BadFrame as error:
             self._refuse(error)
             return

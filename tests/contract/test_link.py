@@ -83,11 +83,10 @@ def test_what_is_held_and_not_flushed_leaves_soon(open_harness: Open) -> None:
     eventually(lambda: a.connected("b"))
     for number in range(3):
         assert a.send("b", tell(str(number)), hold=True)
-    a.soon("b")
+    a.soon()
     eventually(lambda: box_b.tags() == ["0", "1", "2"])
     for _ in range(100):
-        a.soon("b")
-        a.soon("nobody")
+        a.soon()
     assert a.send("b", tell("much"), hold=True)
     a.flush("b")
     eventually(lambda: box_b.tags() == ["0", "1", "2", "much"])
