@@ -166,6 +166,10 @@ class Link(Protocol):
         """Let leave now what is queued for a node."""
         ...
 
+    def hurry(self, node: str) -> None:
+        """Let leave what is queued for a node, for somebody waits for an answer: now, or with what others add."""
+        ...
+
     def soon(self) -> None:
         """Let leave in a moment what is held for anyone, should nobody flush it before."""
         ...

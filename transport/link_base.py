@@ -103,6 +103,11 @@ class LinkBase(ABC):
         for way in tuple(self._ways.get(node, {}).values()):
             way.flush()
 
+    def hurry(self, node: str) -> None:
+        """See `Link.hurry`."""
+        for way in tuple(self._ways.get(node, {}).values()):
+            way.hurry()
+
     def soon(self) -> None:
         """See `Link.soon`: here, now."""
         for node in tuple(self._ways):
@@ -177,8 +182,12 @@ class LinkBase(ABC):
                 self._peers.forget(peer.node)
                 raise BadFrame(f"from {peer.node}, who cannot be answered at {peer.address}: {error}") from error
             receiver.peer_up(peer.node)
-        if peer.node in self._ways:  # unless closed
-            self._ways[peer.node].counts[lane].received += len(letters)
+        ways = self._ways.get(peer.node)
+        if ways is not None:  # unless closed
+            ways.counts[lane].received += len(letters)
+            way = ways.get(lane)
+            if way is not None:
+                way.expect(len(letters))
         receiver.letters(peer.node, heard.letters, lane)
         if heard.left:
             self._gone(peer.node, heard.left)

@@ -39,15 +39,17 @@ class Asked:
         self._open[number] = (node, now + timeout, asker)
         return number
 
+    def take(self, node: str, number: int) -> Asker | None:
+        """Who waits for that node's answer, for once: the next one who takes it gets None."""
+        found = self._open.get(number)
+        if found is None or found[0] != node or self._open.pop(number, None) is None:
+            return None
+        return found[2]
+
     def whom(self, number: int) -> str:
         """The node that was asked; empty if nobody waits any more."""
         found = self._open.get(number)
         return "" if found is None else found[0]
-
-    def take(self, number: int) -> Asker | None:
-        """Who waits, for once: the next one who takes it gets None."""
-        found = self._open.pop(number, None)
-        return None if found is None else found[2]
 
     def of(self, node: str) -> list[int]:
         """The asks that a node has not answered."""

@@ -65,7 +65,7 @@ class Far:
 
     def tell(self, ref: Ref, message: Any, sender: str, context: str) -> bool:
         """Send; whether it was queued."""
-        tag, body = self._encode(message)
+        tag, body = self._codec.encode(message)
         if len(body) > MAX_BODY:
             self._system.lost(ref.address, _too_large(body))
             return False
@@ -74,7 +74,7 @@ class Far:
 
     def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, sender: str, context: str, hold: bool) -> None:
         """Send, and hand the answer to `asker`, who keeps the time."""
-        tag, body = self._encode(message)
+        tag, body = self._codec.encode(message)
         if len(body) > MAX_BODY:
             asker.refuse(Refused(TOO_LARGE, f"{name_of(message)} for {ref.address}: {_too_large(body)}"))
             return
@@ -95,9 +95,14 @@ class Far:
         return self._link is not None and self._link.connected(node)
 
     def flush(self, node: str) -> None:
-        """Somebody waits for an answer of that node's: what was asked is to be on its way."""
+        """What was held for that node is to be on its way."""
         if self._link is not None:
             self._link.flush(node)
+
+    def hurry(self, node: str) -> None:
+        """Somebody waits for an answer of that node's: what was asked is to be on its way."""
+        if self._link is not None:
+            self._link.hurry(node)
 
     def go_on(self) -> None:
         """A burst goes on: what was answered in it waits for a moment only, for the next message may take long."""
@@ -131,12 +136,6 @@ class Far:
         """Let go of the link."""
         if self._link is not None:
             self._link.close()
-
-    def _encode(self, message: Any) -> tuple[str, bytes]:
-        try:
-            return self._codec.encode(message)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise TypeError(f"{name_of(message)} cannot travel to another node: {error}") from error
 
     def _unreachable(self, node: str, number: int) -> None:
         self._settle(node, number, Refused(UNREACHABLE, f"node {node} cannot be reached"))
@@ -205,7 +204,7 @@ class Far:
                 self._settle(node, letter.id, self._codec.decode(letter.tag, letter.body), context)
             case 2:  # Kind.ASK
                 body = self._codec.decode(letter.tag, letter.body)
-                owed = Owed(node, letter.id, self._answer, context, lane)
+                owed = Owed(node, letter.id, self._answer, context, lane, [True])
                 system.deliver(letter.to, Envelope(body, owed, letter.sender, context, 0, node))
             case Kind.REFUSAL:
                 self._settle(node, letter.id, refusal(*_read(_REFUSAL, letter.body)), context)
@@ -232,8 +231,8 @@ class Far:
         if not isinstance(value, Refused):
             try:
                 tag, body = self._codec.encode(value)
-            except (TypeError, ValueError, OverflowError, RecursionError) as error:
-                value = Refused(CRASHED, f"{speech.speaker()} gave an answer that cannot travel: {error}")
+            except TypeError as error:
+                value = Refused(CRASHED, f"{speech.speaker()} gave an answer that cannot travel: {error.__cause__}")
             else:
                 if len(body) <= MAX_BODY:
                     actor = running.actor
@@ -249,12 +248,10 @@ class Far:
 
     def _settle(self, node: str, number: int, value: Any, context: str = "") -> None:
         """Hand over what a node, and no other, was asked for."""
-        whom = self._asked.whom(number)
-        if whom and whom != node:
-            self._system.channel.happened_again("message_refused", node, f"it answers what {whom} was asked")
-            return
-        asker = self._asked.take(number)
+        asker = self._asked.take(node, number)
         if asker is None:  # another thread was first, or nobody waits any more
+            if whom := self._asked.whom(number):
+                self._system.channel.happened_again("message_refused", node, f"it answers what {whom} was asked")
             return
         if context:
             with self._system.speech.within(context):

@@ -62,8 +62,17 @@ class Codec:
         self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {"": msgspec.msgpack.Decoder()}
 
     def encode(self, value: Any) -> tuple[str, bytes]:
-        """The tag (empty for a plain value: None, numbers, text, lists, maps) and the msgpack bytes."""
-        return _TAGS.get(type(value), ""), self._encoder.encode(value)
+        """The tag (empty for a plain value: None, numbers, text, lists, maps) and the msgpack bytes.
+
+        Raises:
+            TypeError: it cannot travel, because of its cause.
+
+        """
+        try:
+            return _TAGS.get(type(value), ""), self._encoder.encode(value)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            name = _TAGS.get(type(value), type(value).__name__)
+            raise TypeError(f"{name} cannot travel to another node: {error}") from error
 
     def decode(self, tag: str, body: bytes | memoryview | msgspec.Raw) -> Any:
         """The value.

@@ -20,6 +20,7 @@ class Owed(msgspec.Struct, eq=False):
         send: takes this and the value, or a `Refused`; called once, in the thread of whoever answers.
         cause: context of the conversation, see `trace.Context`; empty if it belongs to none.
         lane: on which the answer travels.
+        open: whoever pops what is in it answers.
 
     """
 
@@ -28,12 +29,12 @@ class Owed(msgspec.Struct, eq=False):
     send: Callable[[Owed, Any], None]
     cause: str = ""
     lane: Lane = CONTROL
-    _open: list[bool] = msgspec.field(default_factory=lambda: [True])  # whoever pops it answers
+    open: list[bool] = msgspec.field(default_factory=lambda: [True])
 
     def answer(self, value: Any, /) -> None:
         """See `Asker.answer`."""
         try:
-            self._open.pop()
+            self.open.pop()
         except IndexError:
             return
         self.send(self, value)
