@@ -23,6 +23,7 @@ _NOTICES = 16  # to those whose name is taken, under way at once
 _NOTICE = 8  # beats that such a notice may take
 _TOLD = 1000  # nodes that are believed when they say that our name is taken; anyone can say so
 _KIND = 20  # characters that tell one reason for a refusal from another
+_ANSWER = int(Kind.ANSWER)
 _TEXT = 500  # characters of what they say
 
 
@@ -186,8 +187,8 @@ class LinkBase(ABC):
         if ways is not None:  # unless closed
             ways.counts[lane].received += len(letters)
             way = ways.get(lane)
-            if way is not None:
-                way.expect(len(letters))
+            if way is not None and len(letters) > 1:
+                way.expect([letter.kind for letter in letters].count(_ANSWER))
         receiver.letters(peer.node, heard.letters, lane)
         if heard.left:
             self._gone(peer.node, heard.left)

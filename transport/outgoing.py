@@ -89,7 +89,7 @@ class Outgoing(ABC):
 
     @abstractmethod
     def expect(self, count: int) -> None:
-        """So many letters have come from the peer at once: as many may follow."""
+        """So many answers have come from the peer at once: as many asks may follow."""
 
     def hurry(self) -> None:
         """Send what is queued, for somebody waits for what follows from it."""

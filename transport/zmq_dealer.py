@@ -10,7 +10,7 @@ from typing import Final
 
 import zmq
 
-from tucano.transport.outgoing import Counts, Outgoing
+from tucano.transport.outgoing import HELD, Counts, Outgoing
 from tucano.transport.pusher import Pusher
 from tucano.transport.wire import for_connection
 
@@ -27,7 +27,7 @@ hundred asks in flight, so that one half is on its way while the other one is ha
 time of 64)."""
 
 TOGETHER: Final = 0.001
-"""Seconds for which as many letters are expected to follow as came from the peer together: who was answered asks on."""
+"""Seconds for which as many letters are expected to follow as answers came together: who was answered asks on."""
 
 PATIENCE: Final = 20
 """Milliseconds that the sending thread waits for room on one lane before it looks at the next."""
@@ -106,15 +106,18 @@ class Dealer(Outgoing):
     def hurry(self) -> None:
         """See `Outgoing.hurry`: at once, unless those who were answered together are about to add to it."""
         if self._expected and self._expects_more(time.monotonic()):
-            self._hold()
+            if not self._is_held:
+                self._hold()
             self._pusher.soon()
         else:
             self.flush()
 
     def keep(self) -> None:
         """See `Outgoing.keep`."""
-        self._hold()
-        super().keep()
+        if not self._is_held:
+            self._hold()
+        if len(self._queue) >= HELD:
+            self.flush()
 
     def see_off(self) -> bool:
         """See `Outgoing.see_off`."""
@@ -134,9 +137,8 @@ class Dealer(Outgoing):
         return len(self._queue) < self._expected and now < self._expected_until
 
     def _hold(self) -> None:
-        if not self._is_held:
-            self._is_held = True
-            self._pusher.hold(self)
+        self._is_held = True
+        self._pusher.hold(self)
 
     def _arm(self) -> None:
         if not self._is_armed:

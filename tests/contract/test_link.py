@@ -109,7 +109,7 @@ def test_what_somebody_waits_for_leaves_whether_or_not_as_much_follows_as_has_co
     eventually(lambda: a.connected("b") and b.connected("a"))
     for turn in range(20):
         for number in range(4):
-            assert b.send("a", tell(str(number)), hold=True)
+            assert b.send("a", Letter(Kind.ANSWER, id=number), hold=True)
         b.flush("a")
         eventually(lambda turn=turn: len(box_a.got) == 4 * turn + 4)  # type: ignore[misc]
         for number in range(turn % 6):
