@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -27,7 +26,7 @@ class Pusher:
 
     def __init__(self, name: str) -> None:
         self._turns: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._held: deque[Outgoing] = deque()  # where letters are held, or were lately
+        self._held: dict[Outgoing, None] = {}  # where letters are held, or were lately
         self._watches = False  # looks after them, until there have been none for a while
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -47,7 +46,11 @@ class Pusher:
 
     def hold(self, way: Outgoing) -> None:
         """Letters are held on a way: its `see_off` is called when what is held is to leave `soon`."""
-        self._held.append(way)
+        self._held[way] = None
+
+    def forget(self, way: Outgoing) -> None:
+        """A way is closed."""
+        self._held.pop(way, None)
 
     def soon(self) -> None:
         """Have leave in at most `SOON` what is held, should nobody flush it before."""
@@ -73,4 +76,7 @@ class Pusher:
 
     def _see_off(self) -> bool:
         """Flush what is held; whether there was anything."""
-        return sum(self._held.popleft().see_off() for _ in range(len(self._held))) > 0
+        ways = list(self._held)
+        for way in ways:
+            self._held.pop(way, None)
+        return sum(way.see_off() for way in ways) > 0

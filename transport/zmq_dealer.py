@@ -165,4 +165,5 @@ class Dealer(Outgoing):
             self._arm()
 
     def _release(self) -> None:
+        self._pusher.forget(self)
         self._socket.close()
