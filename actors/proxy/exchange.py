@@ -62,10 +62,7 @@ class Exchange(Ending):
             if len(held) > _REPEATABLE:
                 self._held = None
             self.client.let_go(SLOW_INSTANCE)  # whatever slowed the client was before this connection
-        if self._fields.keep_alive:
-            self._shared.outbox.put(upstream, head)
-        else:
-            upstream.write(head)  # the loop takes one new connection a turn: its request has no company to wait for
+        self._shared.outbox.put(upstream, head)
 
     # --- the answer --------------------------------------------------------------------------------------------------
 

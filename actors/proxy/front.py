@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from functools import lru_cache
 from http import HTTPStatus
 from math import inf
 from typing import Final, cast
@@ -21,6 +22,14 @@ _PIPELINE: Final = 64 * 1024  # bytes of further requests that are read while on
 _DISCARD: Final = 1024 * 1024  # bytes that are read and dropped so that a client may read our last words
 _TLS: Final = b"\x16\x03"  # what TLS begins with
 NO_AGENT: Final = b'"-" "-"'
+
+
+@lru_cache(1024)  # who comes often is asked about once
+def _introduced(host: str, secure: bool) -> tuple[bytes, bytes]:
+    """Of a client at that address: `Client.peer` and `Client.forwarded`."""
+    peer, proto = host.encode("ascii"), b"https" if secure else b"http"
+    lines = b"for=%b;proto=%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Request-Id: "
+    return peer, lines % (b'"[%b]"' % peer if b":" in peer else peer, proto, peer, proto)
 
 
 class Client(Connection):
@@ -64,11 +73,7 @@ class Client(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
         self.transport = cast(asyncio.Transport, transport)
-        self.peer = transport.get_extra_info("peername")[0].encode("ascii")
-        proto = b"https" if self.secure else b"http"
-        lines = b"for=%b;proto=%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Request-Id: "
-        node = b'"[%b]"' % self.peer if b":" in self.peer else self.peer
-        self.forwarded = lines % (node, proto, self.peer, proto)
+        self.peer, self.forwarded = _introduced(transport.get_extra_info("peername")[0], self.secure)
         shared = self.shared
         self.closing = shared.stopping  # now, and not before a handshake that took its time
         shared.clients.add(self)
