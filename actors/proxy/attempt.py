@@ -114,7 +114,11 @@ class Attempt(ABC):
         route.in_flight += 1
         if route.special:
             self._prepare(route)
-        self._attempt(route)
+        backend = self._choose(route, self.began)
+        if backend is not None:
+            self._ask(route, backend)
+        else:
+            self._wait(route)
 
     def _look_up(self, directory: "Directory[Route]") -> "Route | None":
         return directory.find(self._fields.host, affinity.path_of(self._onward), self._fields.lines)
@@ -140,16 +144,17 @@ class Attempt(ABC):
         """Answer in the place of an instance; `backend` is the one that failed."""
 
     def _attempt(self, route: "Route") -> None:
-        again = self._tried or self._losses or self.hold_until
-        now = self._shared.clock() if again else self.began
-        bond = self._bond
-        backend = self._choose(route, bond, now) if bond is not None else route.rota.pick(now, self._tried)
+        """Try again: another instance, or after having waited."""
+        now = self._shared.clock()
+        backend = self._choose(route, now)
         if backend is None:
             self._wait(route)
-            return
-        if again and not self.hold_until and not route.budget.spend(now, route.requests):
+        elif not self.hold_until and not route.budget.spend(now, route.requests):
             self._refuse(own.spent(route.name), self._tried[-1] if self._tried else None)
-            return
+        else:
+            self._ask(route, backend)
+
+    def _ask(self, route: "Route", backend: Backend) -> None:
         backend.open += 1
         self._backend = backend
         upstream = backend.take(checked=self._losses > 0 or self._method not in _IDEMPOTENT)
@@ -160,9 +165,12 @@ class Attempt(ABC):
             self._shared.dials.add(dial)
             dial.add_done_callback(self._shared.dials.discard)
 
-    def _choose(self, route: "Route", bond: Bond, now: float) -> Backend | None:
+    def _choose(self, route: "Route", now: float) -> Backend | None:
         """Whom the cookie names, if that serves; None, too, if it is full: the user waits there."""
-        to, rota = bond.to, route.rota
+        bond, rota = self._bond, route.rota
+        if bond is None:
+            return rota.pick(now, self._tried)
+        to = bond.to
         if to is None or to in self._tried or not rota.keeps(to, now):
             return rota.pick(now, self._tried, bond.key)
         return None if rota.full(to) else to

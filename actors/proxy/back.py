@@ -9,8 +9,9 @@ from .affinity import token
 from .answer import Answer, Answers
 from .log import escaped
 from .policies import Candidate
-from .reading import LONG, SLOW_CLIENT, Reading
+from .reading import LONG, SLOW_CLIENT
 from .rules import BARE_LF, MAX_HEAD, Refused
+from .sending import Connection
 from .tally import Tally
 
 SHORT: Final = 8 * 1024  # bytes of a piece that is cheaper to copy behind its head than to send as a second buffer
@@ -57,7 +58,7 @@ class Asker(Protocol):
         """The instance takes the request's body slower than it comes (`full`), or no longer."""
 
 
-class Upstream(Reading):
+class Upstream(Connection):
     """A connection to an instance, which carries one exchange at a time.
 
     Attributes:
@@ -84,8 +85,9 @@ class Upstream(Reading):
         self.transport = cast(asyncio.Transport, transport)
         self._backend.connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
+    def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""
+        super().connection_lost(exc)
         self._backend.forget(self)
         if self.asker is not None:
             self.asker.lost()
@@ -93,7 +95,7 @@ class Upstream(Reading):
     def data_received(self, data: bytes) -> None:
         """A part of an answer came."""
         asker = self.asker
-        if asker is None:
+        if asker is None or self.unsent:
             self.transport.abort()  # bytes that nobody asked for must never become somebody's answer
             return
         try:

@@ -54,9 +54,7 @@ class Ending(Attempt):
     def _refuse(self, answer: Own, backend: Backend | None = None) -> None:
         keep = self._fields.keep_alive and self.body is None and not self.client.closing
         end = (STAYS_10 if self.http10 else STAYS) if keep else CLOSES
-        self.client.transport.write(
-            answer.render(request_id=self._id, as_json=self._fields.json, bare=self.bodiless, end=end)
-        )
+        self.client.write(answer.render(request_id=self._id, as_json=self._fields.json, bare=self.bodiless, end=end))
         self._status = answer.status
         if self._route is not None and answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._route.errors += 1

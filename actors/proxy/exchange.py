@@ -28,7 +28,7 @@ class Exchange(Ending):
         if self.tunnel:
             self._fed += len(data)
             if self._upstream is not None:
-                self._upstream.transport.write(data)
+                self._upstream.write(data)
             return b""
         body = self.body
         if body is None:
@@ -45,7 +45,7 @@ class Exchange(Ending):
                 else:
                     self._held = None
         if self._upstream is not None:
-            self._upstream.transport.write(piece)
+            self._upstream.write(piece)
         return rest
 
     def _send(self, upstream: Upstream) -> None:
@@ -62,7 +62,7 @@ class Exchange(Ending):
             if len(held) > _REPEATABLE:
                 self._held = None
             self.client.let_go(SLOW_INSTANCE)  # whatever slowed the client was before this connection
-        upstream.transport.write(head)
+        self._shared.outbox.put(upstream, head)
 
     # --- the answer --------------------------------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ class Exchange(Ending):
         """Pass an answer of the 100s on."""
         self._touched = True
         if not self.http10:
-            self.client.transport.write(answer.head + STAYS)
+            self.client.write(answer.head + STAYS)
 
     def switched(self, answer: Answer, data: bytes) -> None:
         """Become a tunnel, if that was asked for."""
@@ -89,7 +89,7 @@ class Exchange(Ending):
         if self._route is not None:
             self._route.judge(self._backend, answer.status, bond.sent_at if bond is not None else 0.0)
         name = answer.request_id or self._id
-        self.client.transport.write(b"".join((answer.head, name, b"\r\n", cookie, STAYS, data)))
+        self.client.write(b"".join((answer.head, name, b"\r\n", cookie, STAYS, data)))
         self._sent = len(data)
         self.client.tunnelled()
 
@@ -114,17 +114,19 @@ class Exchange(Ending):
         if bond is not None:
             end = bond.cookie + end
         name = answer.request_id or self._id
-        if sent < SHORT:
-            client.transport.write(b"".join((answer.head, name, b"\r\n", end, piece)))
+        if sent >= SHORT:
+            client.write(b"".join((answer.head, name, b"\r\n", end)), piece)
+        elif done and self._keep:
+            self._shared.outbox.put(client, b"".join((answer.head, name, b"\r\n", end, piece)))
         else:
-            client.transport.writelines((b"".join((answer.head, name, b"\r\n", end)), piece))
+            client.write(b"".join((answer.head, name, b"\r\n", end, piece)))
         if done:
             self.ended()
 
     def relay(self, piece: bytes) -> None:
         """Pass on more of the body."""
         self._sent += len(piece)
-        self.client.transport.write(piece)
+        self.client.write(piece)
 
     def ended(self) -> None:
         """The answer is complete: the instance's connection may be kept, and the client's."""
@@ -202,7 +204,7 @@ class Exchange(Ending):
             self._end_tunnel()
         else:
             self._half_closed = True
-            self.client.transport.write_eof()
+            self.client.write_eof()
 
     def client_eof(self) -> None:
         """The client sends no more into the tunnel."""
@@ -210,7 +212,7 @@ class Exchange(Ending):
             self._end_tunnel()
         else:
             self._half_closed = True
-            self._upstream.transport.write_eof()
+            self._upstream.write_eof()
 
     def _end_tunnel(self) -> None:
         backend = self._backend

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from functools import lru_cache
 from http import HTTPStatus
 from math import inf
 from typing import Final, cast
@@ -12,8 +13,9 @@ from .answer import CLOSES
 from .exchange import Exchange
 from .head import Request
 from .log import escaped
-from .reading import LONG, MANY_REQUESTS, SLOW_INSTANCE, Reading
+from .reading import LONG, MANY_REQUESTS, SLOW_INSTANCE
 from .rules import EMPTY_LINES, Refused, check_partial
+from .sending import Connection
 from .shared import Shared
 
 _PIPELINE: Final = 64 * 1024  # bytes of further requests that are read while one is open
@@ -22,7 +24,15 @@ _TLS: Final = b"\x16\x03"  # what TLS begins with
 NO_AGENT: Final = b'"-" "-"'
 
 
-class Client(Reading):
+@lru_cache(1024)  # who comes often is asked about once
+def _introduced(host: str, secure: bool) -> tuple[bytes, bytes]:
+    """Of a client at that address: `Client.peer` and `Client.forwarded`."""
+    peer, proto = host.encode("ascii"), b"https" if secure else b"http"
+    lines = b"for=%b;proto=%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Request-Id: "
+    return peer, lines % (b'"[%b]"' % peer if b":" in peer else peer, proto, peer, proto)
+
+
+class Client(Connection):
     """A client's connection.
 
     Attributes:
@@ -63,18 +73,15 @@ class Client(Reading):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
         self.transport = cast(asyncio.Transport, transport)
-        self.peer = transport.get_extra_info("peername")[0].encode("ascii")
-        proto = b"https" if self.secure else b"http"
-        lines = b"for=%b;proto=%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Request-Id: "
-        node = b'"[%b]"' % self.peer if b":" in self.peer else self.peer
-        self.forwarded = lines % (node, proto, self.peer, proto)
+        self.peer, self.forwarded = _introduced(transport.get_extra_info("peername")[0], self.secure)
         shared = self.shared
         self.closing = shared.stopping  # now, and not before a handshake that took its time
         shared.clients.add(self)
         self.deadline = shared.clock() + shared.timeouts.head
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
+    def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""
+        super().connection_lost(exc)
         shared = self.shared
         shared.clients.discard(self)
         exchange, self.exchange = self.exchange, None
@@ -177,6 +184,8 @@ class Client(Reading):
     def eof_received(self) -> bool:
         """The client sends no more. True keeps our own direction open."""
         again, self._ended = self._ended, True  # it is told again when reading is resumed
+        if self.unsent:
+            self.push()  # False closes at once
         exchange = self.exchange
         if exchange is None:  # open for further requests that are due to be read
             return not self.secure and not self._shut and b"\r\n\r\n" in self._buffer
@@ -245,7 +254,7 @@ class Client(Reading):
         """Answer what is not a request, and close: nobody knows where the next request begins."""
         name = next(self.shared.ids)
         answer = own.refused(refused.why, refused.status).render(request_id=name, as_json=False, bare=False, end=CLOSES)
-        self.transport.write(answer)
+        self.write(answer)
         if data:
             line = escaped(data[:256].partition(b"\r\n")[0]) if data[:2] != _TLS else b"(TLS, at the port without it)"
             self.shared.log.line(
@@ -258,6 +267,8 @@ class Client(Reading):
         timeouts, now = self.shared.timeouts, self.shared.clock()
         self._shut = True
         self._buffer = b""
+        if self.unsent:
+            self.push()
         self._backlog = self.transport.get_write_buffer_size()
         if linger and not self._ended and not self.secure and not self.transport.is_closing():
             self._lingering = True

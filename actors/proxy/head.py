@@ -1,7 +1,7 @@
 """Strict, pure parsing of request heads, and what to send on in their place.
 
-What two parsers could read differently is refused, never mended. The request line is parsed each time; what the header
-lines decide is remembered under their exact bytes, because clients repeat them: one byte of difference is a new head.
+What two parsers could read differently is refused, never mended. What a head decides is remembered under its exact
+bytes, and what its header lines decide under theirs, because clients repeat both: one byte of difference is a new head.
 """
 
 import re
@@ -82,13 +82,14 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Heads:
-    """Parses request heads; remembers what their header lines decide.
+    """Parses request heads; remembers what they, and what their header lines alone, decide.
 
     Args:
-        memory: How many different heads to remember in each of two generations.
+        memory: How many different ones of each to remember in each of two generations.
     """
 
     def __init__(self, memory: int = 1024) -> None:
+        self._whole: Memo[Request] = Memo(memory)
         self._memo: Memo[Fields] = Memo(memory)
         self._memo10: Memo[Fields] = Memo(memory)
 
@@ -98,6 +99,15 @@ class Heads:
         Raises:
             Refused: The head breaks a rule; the connection cannot be trusted any more.
         """
+        whole = self._whole
+        head = data[: end + 4]
+        request = whole.young.get(head) or whole.get(head)
+        if request is None:
+            request = self._parse(head, end)
+            whole.put(head, request)
+        return request
+
+    def _parse(self, data: bytes, end: int) -> Request:
         line_end = data.find(b"\r\n", 0, end)
         if line_end < 0:
             line_end = end

@@ -68,7 +68,7 @@ class _Lots(Generic[C]):
     """Draws lots, each candidate as likely as its share says."""
 
     def __init__(self, chance: random.Random) -> None:
-        self._random = chance.random
+        self.random = chance.random
         self.level = True  # all shares are equal
         self._of: Sequence[C] = ()
         self._sums: list[float] = []
@@ -81,9 +81,9 @@ class _Lots(Generic[C]):
     def two(self, among: Sequence[C]) -> tuple[C, C]:
         """Two candidates of at least two; different ones, unless one has nearly all of the share."""
         if self.level:
-            count = len(among)
-            first = int(self._random() * count)
-            return among[first], among[(first + 1 + int(self._random() * (count - 1))) % count]
+            others = len(among) - 1
+            first, step = divmod(int(self.random() * (others + 1) * others), others)  # one lot for both
+            return among[first], among[first - 1 - step]
         one = other = self._one(among)
         for _ in range(_REDRAWS):
             other = self._one(among)
@@ -94,7 +94,7 @@ class _Lots(Generic[C]):
     def _one(self, among: Sequence[C]) -> C:
         if among is not self._of:
             self._of, self._sums = among, list(accumulate(1 / one.stride for one in among))
-        return among[min(bisect(self._sums, self._random() * self._sums[-1]), len(among) - 1)]
+        return among[min(bisect(self._sums, self.random() * self._sums[-1]), len(among) - 1)]
 
 
 class TwoChoices(Generic[C]):

@@ -18,15 +18,16 @@ from .certificates import Certificates
 from .front import Client
 from .handshake import SecureFront
 from .head import Heads
+from .listening import listen
 from .log import AccessLog, Format
 from .log_file import LogFile
 from .redirect import RedirectingClient
+from .sending import Outbox
 from .shared import Shared, Timeouts
 from .table import Service, ServiceStats, Table
 from .tcp import Sockets, Streams
 
 _FLUSH: Final = 0.2  # seconds between two writes of the access log
-_BACKLOG: Final = 4096  # connections that wait to be accepted; the kernel caps it
 
 
 class Secure(NamedTuple):
@@ -230,7 +231,7 @@ class Proxy:
                 file = LogFile(self._access_log)
             log = AccessLog(file, self._wall, self._log_format)
             table = Table(loop, self._chance, self._clock)
-            shared = Shared(loop, table, Heads(), log, self._clock, self._timeouts)
+            shared = Shared(loop, table, Heads(), log, self._clock, self._timeouts, Outbox(loop))
             self._fronts = await self._open(shared)
         except OSError as error:
             if file is not None:
@@ -260,12 +261,9 @@ class Proxy:
         if secure is not None and secure.redirect:
             ports = self._listener.getsockname()[1], secure.listener.getsockname()[1]
             make = functools.partial(RedirectingClient, shared, secure.certificates, *ports)
-        fronts: list[asyncio.Server | SecureFront] = [
-            await loop.create_server(make, sock=self._listener, backlog=_BACKLOG)
-        ]
+        fronts: list[asyncio.Server | SecureFront] = [*await listen(loop, make, self._listener)]
         if self._inside is not None:
-            inside = functools.partial(Client, shared, inside=True)
-            fronts.append(await loop.create_server(inside, sock=self._inside, backlog=_BACKLOG))
+            fronts += await listen(loop, functools.partial(Client, shared, inside=True), self._inside)
         if secure is not None:
             fronts.append(SecureFront(shared, secure.listener, secure.certificates))
         return fronts

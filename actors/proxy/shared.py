@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import request_id
 from .head import Heads
 from .log import AccessLog
+from .sending import Outbox
 from .table import Table
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Shared:
     log: AccessLog
     clock: Callable[[], float]
     timeouts: Timeouts
+    outbox: Outbox
     ids: Iterator[bytes] = field(default_factory=request_id.make)
     stopping: bool = False  # every connection's next request is its last
     patience: float = 0.0  # seconds that a kept connection then has for it

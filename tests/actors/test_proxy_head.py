@@ -229,8 +229,11 @@ def test_a_head_that_came_before_is_remembered_and_one_that_differs_is_read_anew
     heads = Heads()
     first = get(b"X: a")
     heads.parse(first, len(first) - 4)  # what comes once is not remembered
-    fields = heads.parse(first, len(first) - 4).fields
-    assert heads.parse(first, len(first) - 4).fields is fields
+    request = heads.parse(first, len(first) - 4)
+    fields = request.fields
+    assert heads.parse(first + b"GET / HTT", len(first) - 4) is request
+    elsewhere = heads.parse(first.replace(b"/", b"/x", 1), len(first) - 3)
+    assert (elsewhere.fields, elsewhere.onward) == (fields, b"GET /x HTTP/1.1")
     other = get(b"X: b")
     assert heads.parse(other, len(other) - 4).fields.lines != fields.lines
     old = get(b"X: a", version=b"1.0")

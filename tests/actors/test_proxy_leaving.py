@@ -74,6 +74,6 @@ def test_a_stop_without_patience_closes_kept_connections_at_once() -> None:
 def accepts(stage: Stage) -> bool:
     try:
         socket.create_connection(stage.address).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # reset: it came into the queue that was just being closed
         return False
     return True
