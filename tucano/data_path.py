@@ -61,8 +61,7 @@ class Users:
             return proxy
         from tucano.mdp_front import MdpFront
 
-        host, port = mdp.getsockname()
-        return Fronts([MdpFront(f"tcp://{host}:{port}", fd=mdp.detach(), chance=random.Random()), proxy])
+        return Fronts([MdpFront(mdp, chance=random.Random()), proxy])
 
     def served(self) -> None:
         """Users are served."""
