@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import select
 import socket
@@ -11,6 +10,7 @@ from math import inf
 from typing import Final
 
 from tucano.actors.proxy.mdp_queue import Client
+from tucano.mdp_handover import Handover
 from tucano.mdp_line import ClientLine, Lines
 
 log = logging.getLogger("tucano.mdp")
@@ -27,12 +27,16 @@ class Clients:
     Args:
         listener: where they come to.
         lines: where their connections are added.
+        handover: the way to a successor, and from a predecessor; None if there is none.
 
     """
 
-    def __init__(self, listener: socket.socket, lines: Lines) -> None:
+    def __init__(self, listener: socket.socket, lines: Lines, handover: Handover | None = None) -> None:
         listener.setblocking(False)
         self.fd = listener.fileno()
+        self._handover = handover
+        self.way = handover.fd if handover else -1
+        self._giving = False
         self._listener = listener
         self._lines = lines
         self._there: set[ClientLine] = set()
@@ -44,53 +48,102 @@ class Clients:
 
     def listen(self) -> None:
         """Begin to take connections."""
+        self._listen()
+        if self._handover:
+            self._lines.wait_for(self.way)
+
+    def _listen(self) -> None:
         self._listening = True
         self._lines.wait_for(self.fd)
 
+    def _rest(self) -> None:
+        if self._listening:
+            self._listening = False
+            self._lines.forget(self.fd)
+
+    def close_door(self) -> None:
+        """Take no more connections."""
+        self._again = inf
+        self._rest()
+        self._listener.close()
+
+    def leave(self) -> None:
+        """Take no more connections; and no more requests, if a successor takes the clients that there are."""
+        self.close_door()
+        if self._handover and not self._giving:
+            self._giving = True
+            self._lines.forget(self.way)  # first: what we give is not for us
+            self.deafen()
+
     def deafen(self) -> None:
-        """Take no more connections and requests."""
-        self.leave()
+        """Take no more requests; who has not shaken hands comes again."""
+        for line in list(self._strange):
+            self.end(line)
         for line in self._there:
             line.deaf = True
             self._lines.watch(line)
 
-    def leave(self) -> None:
-        """Take no more connections."""
-        self._again = inf
-        if self._listening:
-            self._listening = False
-            self._lines.forget(self.fd)
-        self._listener.close()
+    def waiting(self) -> bool:
+        """Some wait for an answer, or to be given to the successor."""
+        return any(self._giving or line.waits() for line in self._there)
+
+    def give(self) -> None:
+        """Give those that wait for no answer to the successor: it gets what they send from now on."""
+        if self._handover is None or not self._giving:
+            return
+        for line in [line for line in self._there if not line.waits()]:
+            if not self._handover.give(line.socket, line.peer.met()):
+                return
+            self.end(line)
+
+    def take(self) -> None:
+        """Take the clients that a predecessor gives."""
+        assert self._handover
+        for _ in range(_ROW):
+            try:
+                found = self._handover.take()
+            except OSError as error:
+                log.error("a client is lost: %s", error)
+                return
+            if found is None:
+                return
+            sock, met = found
+            if met.name in self._named:
+                sock.close()  # it has come by itself meanwhile
+                continue
+            line = ClientLine(sock, self._lines.busy, met)
+            self._there.add(line)
+            self._lines.add(line)
+            self._welcome(line)
 
     def accept(self, now: float) -> None:
         """Take the connections that are there."""
-        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
-            for _ in range(_ROW):
-                try:
-                    sock, _ = self._listener.accept()
-                except (BlockingIOError, ConnectionAbortedError):
-                    raise
-                except OSError as error:
-                    log.warning("no more connections for %g s: %s", _PAUSE, error)
-                    self._again = now + _PAUSE
-                    self._listening = False
-                    self._lines.forget(self.fd)
-                    return
-                line = ClientLine(sock, self._lines.busy)
-                self._there.add(line)
-                self._strange[line] = now + _HANDSHAKE
-                self._lines.add(line)
+        for _ in range(_ROW):
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                log.warning("no more connections for %g s: %s", _PAUSE, error)
+                self._again = now + _PAUSE
+                self._rest()
+                return
+            line = ClientLine(sock, self._lines.busy)
+            self._there.add(line)
+            self._strange[line] = now + _HANDSHAKE
+            self._lines.add(line)
 
     def meet(self, line: ClientLine) -> Client | None:
-        """Who asks there; None before it has shaken hands.
-
-        Who comes under a name that is there already is the same client on a new connection (ZMQ_ROUTER_HANDOVER).
-        """
+        """Who asks there; None before it has shaken hands."""
         if not line.peer.up:
             return None
         del self._strange[line]
+        return self._welcome(line)
+
+    def _welcome(self, line: ClientLine) -> Client:
+        """Who asks there: under a name that is there already the same client, as ZMQ_ROUTER_HANDOVER has it."""
         name = line.peer.name
-        former = self._named.get(name) if name else None
+        former = self._named.get(name)
         if former is not None:
             self.end(former)
         line.client = client = self._away.pop(name, None) or Client(line.post)
@@ -119,7 +172,7 @@ class Clients:
         """
         if self._again <= now:
             self._again = inf
-            self.listen()
+            self._listen()
         self._away = {name: client for name, client in self._away.items() if client.load}
         late = [line for line, until in self._strange.items() if until <= now]
         for line in [*late, *(line for line in self._there if line.hopeless())]:
@@ -134,3 +187,5 @@ class Clients:
             while line.unsent and select.select((), (line.fd,), (), max(0.0, until - time.monotonic()))[1]:
                 line.flush()
         self._listener.close()
+        if self._handover:
+            self._handover.close()

@@ -14,7 +14,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from math import inf
 from select import EPOLLOUT
 from typing import Final
 
@@ -23,6 +22,7 @@ from tucano.actors.proxy.mdp import Broker
 from tucano.actors.proxy.mdp_queue import Limits, Place
 from tucano.actors.proxy.zmtp import ProtocolError
 from tucano.mdp_clients import Clients
+from tucano.mdp_handover import Handover
 from tucano.mdp_line import ClientLine, Line, Lines, PlaceLine
 
 log = logging.getLogger("tucano.mdp")
@@ -30,7 +30,6 @@ log = logging.getLogger("tucano.mdp")
 _TICK: Final = 0.05  # seconds between two looks at deadlines and lost connections
 _HANDSHAKE: Final = 5.0  # seconds that an instance has to take a connection and shake hands
 _AGAIN: Final = 0.05  # seconds until an instance is connected to anew
-_LAST: Final = 5.0  # seconds before its end in which a front that is succeeded takes no more requests
 _SAY: Final = 10.0  # seconds between two words about what was dropped
 
 
@@ -41,6 +40,7 @@ class MdpFront:
         listener: a bound, listening stream socket. It is the front's from now on: `stop` closes it (another holder of
             the same socket, a parent or a duplicate, goes on to listen).
         chance: where lots are drawn from. The front's alone.
+        handover: the way by which clients are left to a successor, and taken from a predecessor; None: there is none.
         limits: of the broker.
         clock: seconds, monotonic.
 
@@ -51,13 +51,14 @@ class MdpFront:
         listener: socket.socket,
         *,
         chance: random.Random,
+        handover: Handover | None = None,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._broker = Broker(chance, limits)
         self._lines = Lines()
-        self._clients = Clients(listener, self._lines)
+        self._clients = Clients(listener, self._lines, handover)
         self._places: dict[Place, PlaceLine] = {}
         self._dialed: dict[Place, float] = {}  # who has not shaken hands, and until when it has to
         self._again: dict[Place, float] = {}  # when to connect anew
@@ -68,7 +69,6 @@ class MdpFront:
         self._services: Mapping[str, Service] = {}
         self._pending = 0  # tables that are not in effect yet
         self._leaving = False
-        self._patient = False
         self._grace: float | None = None  # that open requests have, once told to stop
         self._thread = threading.Thread(target=self._run, name="tucano-mdp", daemon=True)
 
@@ -101,15 +101,14 @@ class MdpFront:
         return {}
 
     def leave(self, patience: float) -> None:  # noqa: ARG002 - as `DataPath` says
-        """See `DataPath.leave`. Clients that are connected stay so: a close could lose what they are sending."""
+        """See `DataPath.leave`. Clients stay connected: each is left to the successor when it waits for no answer."""
         with self._lock:
             self._leaving = True
             self._ring()
 
-    def stop(self, grace: float, *, patient: bool = False) -> None:
-        """See `DataPath.stop`; `patient`: go on with the clients that are there until a moment without requests."""
+    def stop(self, grace: float, *, patient: bool = False) -> None:  # noqa: ARG002 - likewise
+        """See `DataPath.stop`."""
         with self._lock:
-            self._patient = patient
             self._grace = grace
             self._ring()
         if self._thread.is_alive():
@@ -142,11 +141,11 @@ class MdpFront:
         lines, clients, broker, clock = self._lines, self._clients, self._broker, self._clock
         lines.wait_for(self._bell)
         clients.listen()
-        look = say = clock() + _TICK
+        now = clock()
+        look = say = now + _TICK
         until: float | None = None
-        deaf = inf  # when to take no more requests
         said = 0
-        while until is None or (clock() < until and any(broker.in_flight().values())):
+        while until is None or (now < until and clients.waiting()):
             events = lines.poll(_TICK)
             now = clock()
             for fd, event in events:
@@ -160,6 +159,8 @@ class MdpFront:
                     self._take(now)
                 elif fd == clients.fd:
                     clients.accept(now)
+                elif fd == clients.way:
+                    clients.take()
             if look <= now:
                 look = now + _TICK
                 self._look(now)
@@ -171,11 +172,10 @@ class MdpFront:
             if self._leaving:
                 self._leaving = False
                 clients.leave()
+            clients.give()
             if until is None and self._grace is not None:
                 until = now + self._grace
-                deaf = until - _LAST if self._patient else now
-            if deaf <= now:
-                deaf = inf
+                clients.close_door()
                 clients.deafen()
 
     def _requests(self, line: ClientLine, event: int, now: float) -> None:

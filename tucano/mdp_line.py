@@ -9,7 +9,7 @@ from select import EPOLLIN, EPOLLOUT, epoll
 from typing import Final
 
 from tucano.actors.proxy.mdp_queue import Client, Place
-from tucano.actors.proxy.zmtp import Peer
+from tucano.actors.proxy.zmtp import Met, Peer
 
 _READ: Final = 64 << 10  # bytes taken from a socket at once
 _PAUSE: Final = 1 << 20  # bytes of answers that a client has not taken, at which we take no more requests of it
@@ -25,6 +25,7 @@ class Line:
         kind: what we are on it: `ROUTER` or `DEALER`.
         busy: takes it when there is something to `flush`.
         alike: see `Peer`.
+        met: see `Peer`.
 
     Attributes:
         fd: descriptor of its socket.
@@ -35,7 +36,15 @@ class Line:
 
     """
 
-    def __init__(self, sock: socket.socket, kind: bytes, busy: Callable[[Line], None], *, alike: bool = False) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        kind: bytes,
+        busy: Callable[[Line], None],
+        *,
+        alike: bool = False,
+        met: Met | None = None,
+    ) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -49,7 +58,7 @@ class Line:
         self.unsent = 0
         self.watched = EPOLLIN
         self.closed = False
-        self.peer = Peer(kind, self.post, alike=alike)
+        self.peer = Peer(kind, self.post, alike=alike, met=met)
 
     def post(self, data: bytes) -> None:
         """Have this sent by the next `flush`; nobody hears it if the connection is over."""
@@ -110,10 +119,14 @@ class ClientLine(Line):
 
     """
 
-    def __init__(self, sock: socket.socket, busy: Callable[[Line], None]) -> None:
-        super().__init__(sock, b"ROUTER", busy, alike=True)
+    def __init__(self, sock: socket.socket, busy: Callable[[Line], None], met: Met | None = None) -> None:
+        super().__init__(sock, b"ROUTER", busy, alike=True, met=met)
         self.client: Client | None = None
         self.deaf = False
+
+    def waits(self) -> bool:
+        """An answer is to come, or has not left yet."""
+        return self.client is not None and bool(self.client.load or self.unsent)
 
     def read(self) -> list[bytes] | None:
         """See `Line.read`; of who is not listened to, only its end is seen."""

@@ -5,7 +5,7 @@ passed on is cut out and put together in one piece however many frames it has, a
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 Frames = list[bytes]
 
@@ -68,6 +68,13 @@ def _after(buffer: bytes | bytearray, at: int, end: int) -> int:
     return at + head + size
 
 
+class Met(NamedTuple):
+    """What is known of a peer that has shaken hands: the name that it has given itself, what has come of a message."""
+
+    name: bytes
+    held: bytes
+
+
 class Peer:
     """The other side of a connection.
 
@@ -75,6 +82,7 @@ class Peer:
         kind: What we are: `ROUTER` or `DEALER`.
         send: Takes what the protocol itself has to say to it.
         alike: Its messages are likely to begin alike, frame by frame.
+        met: It has shaken hands before.
 
     Attributes:
         up: It has shaken hands: messages may be sent to it.
@@ -83,17 +91,24 @@ class Peer:
 
     __slots__ = ("_alike", "_beginning", "_held", "_kind", "_seen", "_send", "_stage", "name", "up")
 
-    def __init__(self, kind: bytes, send: Callable[[bytes], None], *, alike: bool = False) -> None:
+    def __init__(
+        self, kind: bytes, send: Callable[[bytes], None], *, alike: bool = False, met: Met | None = None
+    ) -> None:
         self._kind = kind
         self._send = send
         self._alike = alike
         self._beginning = b""  # the frames before the last one, of the message before
-        self._held = bytearray()  # what has come of a message, or of the handshake
+        self._held = bytearray(met.held if met else b"")  # what has come of a message, or of the handshake
         self._seen = 0  # bytes of it that are whole frames
         self._stage = self._signature
-        self.up = False
-        self.name = b""
-        send(_SIGNATURE + bytes((_VERSION,)))
+        self.up = met is not None
+        self.name = met.name if met else b""
+        if met is None:
+            send(_SIGNATURE + bytes((_VERSION,)))
+
+    def met(self) -> Met:
+        """For who goes on with a peer that is up, when all that it was told has been sent."""
+        return Met(self.name, bytes(self._held))
 
     def feed(self, data: bytes) -> list[bytes]:
         """Messages that end with what has come.

@@ -6,6 +6,7 @@ import contextlib
 import random
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,8 +17,9 @@ from tucano.actors.messages import model
 from tucano.actors.proxy import Fronts, Service, Target
 from tucano.actors.proxy.mdp import ERROR
 from tucano.actors.proxy.mdp_queue import Limits
-from tucano.actors.proxy.zmtp import pack
+from tucano.actors.proxy.zmtp import Peer, pack, unpack
 from tucano.mdp_front import MdpFront
+from tucano.mdp_handover import Handover
 
 HOST = "127.0.0.1"
 Frames = list[bytes]
@@ -75,6 +77,32 @@ GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(48)
 READY = b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03REQ"
 
 
+class Wire:
+    """A client by bytes: what it sends is in the socket, at once."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection((HOST, port))
+        self.socket.settimeout(20)
+        self._peer = Peer(b"DEALER", self.socket.sendall)
+        self._heard: list[bytes] = []
+        while not self._peer.up:
+            self._peer.feed(self.socket.recv(65_536))
+
+    def say(self, *frames: bytes) -> None:
+        self.socket.sendall(pack(frames))
+
+    def hear(self) -> Frames:
+        while not self._heard:
+            data = self.socket.recv(65_536)
+            assert data, "the connection has ended"
+            self._heard += self._peer.feed(data)
+        return unpack(self._heard.pop(0))
+
+    def ask(self, *frames: bytes) -> Frames:
+        self.say(*frames)
+        return self.hear()
+
+
 class Stage:
     def __init__(self) -> None:
         self.listener = socket.create_server((HOST, 0))
@@ -82,12 +110,15 @@ class Stage:
         self.context = zmq.Context()
         self.instances: list[Instance] = []
         self.clients: list[zmq.Socket[bytes]] = []
+        self.wires: list[Wire] = []
+        self.way = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.front = self.start()
 
     def start(self, **limits: float) -> MdpFront:
         self.front = MdpFront(
             self.listener.dup(),
             chance=random.Random(7),
+            handover=Handover(*(end.dup() for end in self.way)),
             limits=Limits(**limits),  # type: ignore[arg-type]
         )
         self.front.start()
@@ -106,19 +137,27 @@ class Stage:
         if name:
             client.set(zmq.IDENTITY, name)
         client.set(zmq.HEARTBEAT_IVL, 20)
+        client.set(zmq.HEARTBEAT_TIMEOUT, 20_000)
         client.set(zmq.RCVTIMEO, 20_000)
         client.connect(self.address)
         self.clients.append(client)
         return client
 
+    def wire(self) -> Wire:
+        self.wires.append(Wire(self.listener.getsockname()[1]))
+        return self.wires[-1]
+
     def close(self) -> None:
         self.front.stop(0.0)
+        for wire in self.wires:
+            wire.socket.close()
         for instance in self.instances:
             instance.close()
         for client in self.clients:
             client.close()
         self.context.term()
-        self.listener.close()
+        for one in (self.listener, *self.way):
+            one.close()
 
 
 @pytest.fixture
@@ -131,8 +170,8 @@ def stage() -> Iterator[Stage]:
 class MajordomoClient:
     """A client by the letter of RFC 7/MDP: a REQ socket, requests and replies of four frames and more."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._socket = stage.client()
+    def __init__(self, stage: Stage, name: bytes = b"") -> None:
+        self._socket = stage.client(name=name)
 
     def ask(self, service: bytes, *body: bytes) -> Frames:
         self._socket.send_multipart([b"MDPC01", service, *body])
@@ -306,6 +345,79 @@ def test_who_asks_while_the_front_is_away_is_answered_by_the_next(stage: Stage) 
     stage.start()
     stage.route(target)
     assert client.ask(b"echo", b"b") == [b"one", b"b"]
+
+
+def test_clients_are_left_to_a_successor_and_notice_nothing(stage: Stage) -> None:
+    instance = stage.instance("one", zmq.ROUTER)
+    release = threading.Event()
+    instance._answer = lambda body: body if body != [b"slow"] or release.wait(20) else []
+    stage.route(instance.target())
+    idle, half, slow = stage.wire(), stage.wire(), stage.wire()
+    usual = [b"", b"MDPC01", b"echo", b"a" * 300]
+    for wire in (idle, half):
+        assert wire.ask(*usual) == usual
+    half.socket.sendall(pack(usual)[:200])
+    slow.say(b"", b"MDPC01", b"echo", b"slow")
+    eventually(lambda: instance.taken == 3)
+    first, second = stage.front, stage.start()
+    stage.route(instance.target())
+    first.leave(5.0)
+    eventually(lambda: first._clients._giving)
+    slow.say(*usual)  # which is for the second
+    stopping = threading.Thread(target=first.stop, args=(20.0,), kwargs={"patient": True})
+    stopping.start()
+    half.socket.sendall(pack(usual)[200:])
+    idle.say(*usual)
+    eventually(lambda: second.stats()["echo"].requests == 2)
+    assert stopping.is_alive()
+    release.set()
+    assert [slow.hear(), slow.hear()] == [[b"", b"MDPC01", b"echo", b"slow"], usual]
+    assert [half.hear(), idle.hear()] == [usual, usual]
+    stopping.join()
+    assert [front.stats()["echo"].requests for front in (first, second)] == [3, 3]
+
+
+def test_what_is_given_while_nobody_takes_waits_for_who_comes(stage: Stage) -> None:
+    target = stage.instance().target()
+    stage.route(target)
+    clients = [MajordomoClient(stage, b"number %d" % number) for number in range(300)]
+    for client in clients:
+        assert client.ask(b"echo", b"a") == [b"one", b"a"]
+    leaving = threading.Thread(target=lambda front: (front.leave(5.0), front.stop(20.0)), args=(stage.front,))
+    leaving.start()
+    stage.start()
+    stage.route(target)
+    for client in clients:
+        assert client.ask(b"echo", b"b") == [b"one", b"b"]
+    leaving.join()
+
+
+def test_dealers_that_never_rest_lose_nothing_while_fronts_come_and_go(stage: Stage) -> None:
+    target = stage.instance("one", zmq.ROUTER).target()
+    stage.route(target)
+    clients = [stage.client(zmq.DEALER) for _ in range(3)]
+    asked, found = Counter[int](), Counter[int]()
+    for generation in range(4):
+        for at, client in enumerate(clients):
+            for _ in range(20 - asked[at] + found[at]):
+                client.send_multipart([b"", b"MDPC01", b"echo", b"%d" % asked[at]])
+                asked[at] += 1
+        before = stage.front
+        if generation < 3:
+            stage.start()
+            stage.route(target)
+            before.leave(5.0)
+            stopping = threading.Thread(target=before.stop, args=(20.0,))
+            stopping.start()
+        for turn in range(300):
+            for at, client in enumerate(clients):
+                assert client.recv_multipart()[3:] == [b"one", b"%d" % found[at]]
+                found[at] += 1
+                if generation < 3 or turn < 280:
+                    client.send_multipart([b"", b"MDPC01", b"echo", b"%d" % asked[at]])
+                    asked[at] += 1
+        stopping.join()
+    assert asked == found
 
 
 def test_when_it_is_stopped_open_requests_are_answered_first(stage: Stage) -> None:
