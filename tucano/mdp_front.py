@@ -187,9 +187,7 @@ class MdpFront:
         if self._pending:  # first: what is asked after new routes were made goes by them
             self._take(now)
         if client is not None:
-            request = self._broker.request
-            for message in messages:
-                request(client, message, now)
+            self._broker.requests(client, messages, now)
 
     def _replies(self, line: PlaceLine, event: int, now: float) -> None:
         place, broker = line.place, self._broker
@@ -202,9 +200,7 @@ class MdpFront:
         if place in self._dialed and line.peer.up:
             del self._dialed[place]
             broker.connected(place, now)
-        reply = broker.reply
-        for message in messages:
-            reply(place, message, now)
+        broker.replies(place, messages, now)
 
     def _heard(self, line: Line, event: int) -> list[bytes] | None:
         """What came by a connection; None if it is over."""

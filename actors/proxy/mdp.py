@@ -122,34 +122,33 @@ class Broker:
 
     # --- requests and answers ----------------------------------------------------------------------------------------
 
-    def request(self, client: Client, message: bytes, now: float) -> None:
-        """A client's message."""
-        if message.startswith(_USUAL):
-            at = _NAME + message[_NAME - 1]
-            head, name, body = message[:at], message[_NAME:at], message[at:]
-        else:
-            parsed = _parse(unpack(message))
-            if parsed is None:
-                self.malformed += 1
-                return
-            head, name, body = parsed
-        queue = self._queues.get(name)
-        if queue is None:
-            self._unknown(client, head, name, body)
-            return
-        queue.requests += 1
-        ask = Ask(client, head, body, now, now + queue.wait)
-        client.load += 1
-        if client.load > self._limits.client:
-            text = b"%d of your requests have no answer yet: wait for some" % (client.load - 1)
-            self._fail(queue, ask, now, 429, text)
-            return
-        if not queue.length:
-            place = queue.room(now)
-            if place is not None:
+    def requests(self, client: Client, messages: Iterable[bytes], now: float) -> None:
+        """A client's messages."""
+        queues, most = self._queues, self._limits.client
+        for message in messages:
+            if message.startswith(_USUAL):
+                at = _NAME + message[_NAME - 1]
+                head, name, body = message[:at], message[_NAME:at], message[at:]
+            else:
+                parsed = _parse(unpack(message))
+                if parsed is None:
+                    self.malformed += 1
+                    continue
+                head, name, body = parsed
+            queue = queues.get(name)
+            if queue is None:
+                self._unknown(client, head, name, body)
+                continue
+            queue.requests += 1
+            client.load += 1
+            ask = Ask(client, head, body, now, now + queue.wait)
+            if client.load > most:
+                text = b"%d of your requests have no answer yet: wait for some" % (client.load - 1)
+                self._fail(queue, ask, now, 429, text)
+            elif not queue.length and (place := queue.room(now)) is not None:
                 self._send(queue, place, ask, now)
-                return
-        self._line_up(queue, ask, now)
+            else:
+                self._line_up(queue, ask, now)
 
     def _line_up(self, queue: Queue, ask: Ask, now: float) -> None:
         if not queue.rota.members and not queue.hopeful():
@@ -178,31 +177,36 @@ class Broker:
         if not queue.repeat:
             ask.body = b""  # it is not needed again
 
-    def reply(self, place: Place, message: bytes, now: float) -> None:
-        """An instance's message."""
-        ask = place.asks.pop(message[:_SIZE], None)
-        if ask is not None:
-            body = message[_SIZE:]
-        else:
-            frames = unpack(message)
-            ask = place.asks.pop(pack([frames[0], b""], more=True), None)
+    def replies(self, place: Place, messages: Iterable[bytes], now: float) -> None:
+        """An instance's messages."""
+        pop, queue, count = place.asks.pop, place.service, place.tally.add
+        for message in messages:
+            ask = pop(message[:_SIZE], None)
             if ask is None:
-                self.late += 1
-                return
-            body = b"" if len(frames) < 3 or frames[1] else pack(frames[2:])
-        queue = place.service
-        place.open -= 1
-        if body:
-            client = ask.client
+                self._reply_oddly(place, message, now)
+                continue
+            place.open -= 1
+            client, body = ask.client, message[_SIZE:]
             client.send(ask.head + body)
             client.load -= 1
-            place.tally.add(200, bisect_right(EDGES, now - ask.began), ask.size, len(body))
+            count(200, bisect_right(EDGES, now - ask.began), ask.size, len(body))
+            if queue.length:
+                self._settle(queue, now)
+
+    def _reply_oddly(self, place: Place, message: bytes, now: float) -> None:
+        """One whose envelope is not, byte by byte, as it was sent."""
+        frames = unpack(message)
+        envelope = pack([frames[0], b""], more=True)
+        if envelope not in place.asks:
+            self.late += 1
+        elif len(frames) > 2 and not frames[1]:
+            self.replies(place, [envelope + pack(frames[2:])], now)
         else:
             self.malformed += 1
-            text = b"an instance of %b broke the envelope of its answer" % queue.name.encode()
-            self._fail(place, ask, now, 502, text)
-        if queue.length:
-            self._settle(queue, now)
+            place.open -= 1
+            text = b"an instance of %b broke the envelope of its answer" % place.service.name.encode()
+            self._fail(place, place.asks.pop(envelope), now, 502, text)
+            self._settle(place.service, now)
 
     def _settle(self, queue: Queue, now: float) -> None:
         """Send what waits, as far as there is room."""

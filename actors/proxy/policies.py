@@ -82,6 +82,8 @@ class _Lots(Generic[C]):
         """Two candidates of at least two; different ones, unless one has nearly all of the share."""
         if self.level:
             count = len(among)
+            if count == 2:
+                return among[0], among[1]
             first = int(self._random() * count)
             return among[first], among[(first + 1 + int(self._random() * (count - 1))) % count]
         one = other = self._one(among)

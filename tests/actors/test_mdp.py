@@ -61,11 +61,11 @@ class World:
         """A message of a client's; what it is answered is noted with its name in front."""
         if client not in self.clients:
             self.clients[client] = Client(lambda message: self.answers.append([client, *unpack(message)]))
-        self.broker.request(self.clients[client], pack(frames), self.now)
+        self.broker.requests(self.clients[client], [pack(frames)], self.now)
 
     def reply(self, name: str, *frames: bytes) -> None:
         """A message of an instance's."""
-        self.broker.reply(self.places[name], pack(frames), self.now)
+        self.broker.replies(self.places[name], [pack(frames)], self.now)
 
     def serve(self, count: int = 1) -> None:
         """The instances answer the oldest requests that they have."""
