@@ -6,12 +6,13 @@ import logging
 import select
 import socket
 import time
+from collections.abc import Iterator
 from math import inf
 from typing import Final
 
-from tucano.actors.proxy.mdp_queue import Client
+from tucano.actors.proxy.mdp_queue import Client, Limits
 from tucano.mdp_handover import Handover
-from tucano.mdp_line import ClientLine, Lines
+from tucano.mdp_line import ClientLine, Line, Lines
 
 log = logging.getLogger("tucano.mdp")
 
@@ -27,13 +28,15 @@ class Clients:
     Args:
         listener: where they come to.
         lines: where their connections are added.
+        limits: see there.
         handover: the way to a successor, and from a predecessor; None if there is none.
 
     """
 
-    def __init__(self, listener: socket.socket, lines: Lines, handover: Handover | None = None) -> None:
+    def __init__(self, listener: socket.socket, lines: Lines, limits: Limits, handover: Handover | None = None) -> None:
         listener.setblocking(False)
         self.fd = listener.fileno()
+        self._limits = limits
         self._handover = handover
         self.way = handover.fd if handover else -1
         self._giving = False
@@ -168,16 +171,28 @@ class Clients:
         """Do what is due.
 
         Returns:
-            How many connections were ended that never shook hands.
+            How many connections were ended: they never shook hands, or too much was kept for them.
         """
         if self._again <= now:
             self._again = inf
             self._listen()
         self._away = {name: client for name, client in self._away.items() if client.load}
         late = [line for line, until in self._strange.items() if until <= now]
-        for line in [*late, *(line for line in self._there if line.hopeless())]:
+        over = [*late, *self._greedy()]
+        for line in over:
+            log.debug("a client was disconnected: it is late, or %d bytes are kept for it", line.size())
             self.end(line)
-        return len(late)
+        return len(over)
+
+    def _greedy(self) -> Iterator[ClientLine]:
+        """Those for whom too much is kept: the greatest, until the others have room."""
+        slow = self._lines.slow = {line for line in self._lines.slow if not line.closed and line.size()}
+        clients = sorted((line for line in slow if isinstance(line, ClientLine)), key=Line.size)
+        total, limits = sum(map(Line.size, clients)), self._limits
+        while clients and (total > limits.kept_all or clients[-1].size() > limits.kept):
+            line = clients.pop()
+            total -= line.size()
+            yield line
 
     def close(self) -> None:
         """Send the answers of the last moment, and let go of everybody."""

@@ -58,7 +58,7 @@ class MdpFront:
         self._clock = clock
         self._broker = Broker(chance, limits)
         self._lines = Lines()
-        self._clients = Clients(listener, self._lines, handover)
+        self._clients = Clients(listener, self._lines, limits or Limits(), handover)
         self._places: dict[Place, PlaceLine] = {}
         self._dialed: dict[Place, float] = {}  # who has not shaken hands, and until when it has to
         self._again: dict[Place, float] = {}  # when to connect anew
@@ -186,7 +186,9 @@ class MdpFront:
         client = line.client or self._clients.meet(line)
         if self._pending:  # first: what is asked after new routes were made goes by them
             self._take(now)
-        if client is not None:
+        if not messages:
+            self._lines.slow.add(line)  # a message that takes its time, perhaps
+        elif client is not None:
             self._broker.requests(client, messages, now)
 
     def _replies(self, line: PlaceLine, event: int, now: float) -> None:

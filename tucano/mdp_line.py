@@ -13,7 +13,6 @@ from tucano.actors.proxy.zmtp import Met, Peer
 
 _READ: Final = 64 << 10  # bytes taken from a socket at once
 _PAUSE: Final = 1 << 20  # bytes of answers that a client has not taken, at which we take no more requests of it
-_MOST: Final = 64 << 20  # the same, at which it is disconnected
 _KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 
 
@@ -105,6 +104,10 @@ class Line:
             return None
         return self.peer.feed(data) if data else None
 
+    def size(self) -> int:
+        """Bytes that are kept for it: what has come of a message, and what it has not taken."""
+        return self.peer.held + self.unsent
+
     def wanted(self) -> int:
         """Events to wait for."""
         return EPOLLIN | EPOLLOUT if self.unsent else EPOLLIN
@@ -138,10 +141,6 @@ class ClientLine(Line):
             return EPOLLOUT if self.unsent else 0
         return super().wanted()
 
-    def hopeless(self) -> bool:
-        """It takes no answers."""
-        return self.unsent > _MOST
-
 
 class PlaceLine(Line):
     """The connection to an instance; `place.send` sends there.
@@ -166,9 +165,15 @@ class PlaceLine(Line):
 
 
 class Lines:
-    """All connections of a front, and what else it waits for."""
+    """All connections of a front, and what else it waits for.
+
+    Attributes:
+        slow: those for which bytes may be kept for long.
+
+    """
 
     def __init__(self) -> None:
+        self.slow: set[Line] = set()
         self._epoll = epoll()
         self._lines: dict[int, Line] = {}  # by descriptor
         self._busy: list[Line] = []
@@ -195,6 +200,8 @@ class Lines:
     def watch(self, line: Line) -> None:
         """Wait for what it wants."""
         wanted = line.wanted()
+        if line.unsent:
+            self.slow.add(line)
         if wanted != line.watched and not line.closed:
             line.watched = wanted
             self._epoll.modify(line.fd, wanted)

@@ -24,6 +24,8 @@ class Limits(NamedTuple):
         queue: Requests of one service that wait, unless it says how many are at an instance: then it has `queue`, too.
         queue_bytes: Bytes of all waiting requests together.
         client: Requests of one client that have no answer yet.
+        kept: Bytes that are kept for one client: of a message that it has begun, and of answers that it does not take.
+        kept_all: The same for all together.
         losses: Instances that one request may lose, if it may be repeated: the next one is safe from it.
         wait: Seconds that a request waits for an instance; likewise `queue_wait`.
     """
@@ -32,6 +34,8 @@ class Limits(NamedTuple):
     queue: int = 4096
     queue_bytes: int = 64 << 20
     client: int = 1000
+    kept: int = 64 << 20
+    kept_all: int = 256 << 20
     losses: int = 3
     wait: float = 3.0
 

@@ -106,6 +106,11 @@ class Peer:
         if met is None:
             send(_SIGNATURE + bytes((_VERSION,)))
 
+    @property
+    def held(self) -> int:
+        """Bytes that have come of a message that is not whole."""
+        return len(self._held)
+
     def met(self) -> Met:
         """For who goes on with a peer that is up, when all that it was told has been sent."""
         return Met(self.name, bytes(self._held))

@@ -6,179 +6,16 @@ import contextlib
 import random
 import socket
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
 
 from tests.helpers import eventually
-from tucano.actors.messages import model
+from tests.tucano.mdp_kit import GREETING, HOST, READY, ZMQ, MajordomoClient, Stage
 from tucano.actors.proxy import Fronts, Service, Target
 from tucano.actors.proxy.mdp import ERROR
-from tucano.actors.proxy.mdp_queue import Limits
-from tucano.actors.proxy.zmtp import Peer, pack, unpack
+from tucano.actors.proxy.zmtp import pack
 from tucano.mdp_front import MdpFront
-from tucano.mdp_handover import Handover
-
-HOST = "127.0.0.1"
-Frames = list[bytes]
-
-
-class Instance:
-    """A service's process, as a thread: a REP or ROUTER socket that answers each request with `answer(body)`."""
-
-    def __init__(self, name: str, kind: int, answer: Callable[[Frames], Frames], port: int = 0) -> None:
-        self.name = name
-        self._context = zmq.Context()
-        self._socket = self._context.socket(kind)
-        self._socket.set(zmq.LINGER, 0)
-        self._socket.bind(f"tcp://{HOST}:{port or '*'}")
-        self.port = int(self._socket.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
-        self._end = self._context.socket(zmq.PAIR)
-        self._end.bind("inproc://end")
-        self._ender = self._context.socket(zmq.PAIR)
-        self._ender.connect("inproc://end")
-        self._answer = answer
-        self.taken = 0
-        self.hold = False  # takes requests and does not answer
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def target(self, *, ready: bool = True) -> Target:
-        return Target(self.name, HOST, self.port, ready)
-
-    def _run(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._end, zmq.POLLIN)
-        while self._end not in (ready := dict(poller.poll())):
-            if self._socket in ready:
-                frames = self._socket.recv_multipart()
-                self.taken += 1
-                at = frames.index(b"") + 1 if self._socket.type == zmq.ROUTER else 0
-                if not self.hold:
-                    self._socket.send_multipart(frames[:at] + self._answer(frames[at:]))
-        self._socket.close()
-        self._end.close()
-
-    def close(self) -> None:
-        if self._thread.is_alive():
-            self._ender.send(b"")
-            self._thread.join()
-            self._ender.close()
-            self._context.term()
-
-
-ZMQ = model.Route(protocol="zmq")
-
-
-GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(48)
-READY = b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03REQ"
-
-
-class Wire:
-    """A client by bytes: what it sends is in the socket, at once."""
-
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection((HOST, port))
-        self.socket.settimeout(20)
-        self._peer = Peer(b"DEALER", self.socket.sendall)
-        self._heard: list[bytes] = []
-        while not self._peer.up:
-            self._peer.feed(self.socket.recv(65_536))
-
-    def say(self, *frames: bytes) -> None:
-        self.socket.sendall(pack(frames))
-
-    def hear(self) -> Frames:
-        while not self._heard:
-            data = self.socket.recv(65_536)
-            assert data, "the connection has ended"
-            self._heard += self._peer.feed(data)
-        return unpack(self._heard.pop(0))
-
-    def ask(self, *frames: bytes) -> Frames:
-        self.say(*frames)
-        return self.hear()
-
-
-class Stage:
-    def __init__(self) -> None:
-        self.listener = socket.create_server((HOST, 0))
-        self.address = f"tcp://{HOST}:{self.listener.getsockname()[1]}"
-        self.context = zmq.Context()
-        self.instances: list[Instance] = []
-        self.clients: list[zmq.Socket[bytes]] = []
-        self.wires: list[Wire] = []
-        self.way = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.front = self.start()
-
-    def start(self, **limits: float) -> MdpFront:
-        self.front = MdpFront(
-            self.listener.dup(),
-            chance=random.Random(7),
-            handover=Handover(*(end.dup() for end in self.way)),
-            limits=Limits(**limits),  # type: ignore[arg-type]
-        )
-        self.front.start()
-        return self.front
-
-    def instance(self, name: str = "one", kind: int = zmq.REP, port: int = 0) -> Instance:
-        self.instances.append(Instance(name, kind, lambda body: [name.encode(), *body], port))
-        return self.instances[-1]
-
-    def route(self, *targets: Target, expected: bool = False, repeat: bool = False) -> None:
-        self.front.apply({"echo": Service("echo", targets, expected, ZMQ, model.Balance(repeat=repeat))})
-
-    def client(self, kind: int = zmq.REQ, name: bytes = b"") -> zmq.Socket[bytes]:
-        client = self.context.socket(kind)
-        client.set(zmq.LINGER, 0)
-        if name:
-            client.set(zmq.IDENTITY, name)
-        client.set(zmq.HEARTBEAT_IVL, 20)
-        client.set(zmq.HEARTBEAT_TIMEOUT, 20_000)
-        client.set(zmq.RCVTIMEO, 20_000)
-        client.connect(self.address)
-        self.clients.append(client)
-        return client
-
-    def wire(self) -> Wire:
-        self.wires.append(Wire(self.listener.getsockname()[1]))
-        return self.wires[-1]
-
-    def close(self) -> None:
-        self.front.stop(0.0)
-        for wire in self.wires:
-            wire.socket.close()
-        for instance in self.instances:
-            instance.close()
-        for client in self.clients:
-            client.close()
-        self.context.term()
-        for one in (self.listener, *self.way):
-            one.close()
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.close()
-
-
-class MajordomoClient:
-    """A client by the letter of RFC 7/MDP: a REQ socket, requests and replies of four frames and more."""
-
-    def __init__(self, stage: Stage, name: bytes = b"") -> None:
-        self._socket = stage.client(name=name)
-
-    def ask(self, service: bytes, *body: bytes) -> Frames:
-        self._socket.send_multipart([b"MDPC01", service, *body])
-        header, named, *reply = self._socket.recv_multipart()
-        assert (header, named) == (b"MDPC01", service)
-        assert reply
-        return reply
 
 
 @pytest.mark.parametrize("kind", [zmq.REP, zmq.ROUTER])
@@ -319,6 +156,28 @@ def test_who_takes_no_answers_is_asked_for_no_more_requests_and_loses_none(stage
     assert MajordomoClient(stage).ask(b"echo", b"a") == [b"x" * 100_000]
 
 
+def test_what_is_kept_for_clients_is_bounded_and_the_greatest_goes_first(stage: Stage) -> None:
+    stage.front.stop(0.0)
+    stage.start(kept_all=4_000_000)
+    instance = stage.instance("one", zmq.ROUTER)
+    instance._answer = lambda body: [b"x" * 1_000_000]
+    stage.route(instance.target())
+    greedy, small, other = stage.wire(), stage.wire(), stage.wire()
+    beginning = b"\x01\x00\x02" + (1_000_000).to_bytes(8)
+    small.socket.sendall(beginning + b"x" * 500_000)
+    other.socket.sendall(beginning + b"x" * 500_000)
+    for _ in range(50):
+        greedy.say(b"", b"MDPC01", b"echo", b"a")  # and never reads
+    eventually(lambda: instance.taken == 50)
+    eventually(lambda: not stage.front._clients.waiting())
+    with pytest.raises((AssertionError, ConnectionError)):
+        greedy.hear_all()
+    for wire in (small, other):
+        wire.socket.sendall(b"x" * 500_000)
+        wire.say(b"", b"MDPC01", b"nobody", b"a")
+        assert wire.hear()[2] == b"nobody"
+
+
 def test_what_is_counted_of_each_instance_is_told(stage: Stage) -> None:
     stage.route(stage.instance("one").target(), stage.instance("two").target())
     client = MajordomoClient(stage)
@@ -345,79 +204,6 @@ def test_who_asks_while_the_front_is_away_is_answered_by_the_next(stage: Stage) 
     stage.start()
     stage.route(target)
     assert client.ask(b"echo", b"b") == [b"one", b"b"]
-
-
-def test_clients_are_left_to_a_successor_and_notice_nothing(stage: Stage) -> None:
-    instance = stage.instance("one", zmq.ROUTER)
-    release = threading.Event()
-    instance._answer = lambda body: body if body != [b"slow"] or release.wait(20) else []
-    stage.route(instance.target())
-    idle, half, slow = stage.wire(), stage.wire(), stage.wire()
-    usual = [b"", b"MDPC01", b"echo", b"a" * 300]
-    for wire in (idle, half):
-        assert wire.ask(*usual) == usual
-    half.socket.sendall(pack(usual)[:200])
-    slow.say(b"", b"MDPC01", b"echo", b"slow")
-    eventually(lambda: instance.taken == 3)
-    first, second = stage.front, stage.start()
-    stage.route(instance.target())
-    first.leave(5.0)
-    eventually(lambda: first._clients._giving)
-    slow.say(*usual)  # which is for the second
-    stopping = threading.Thread(target=first.stop, args=(20.0,), kwargs={"patient": True})
-    stopping.start()
-    half.socket.sendall(pack(usual)[200:])
-    idle.say(*usual)
-    eventually(lambda: second.stats()["echo"].requests == 2)
-    assert stopping.is_alive()
-    release.set()
-    assert [slow.hear(), slow.hear()] == [[b"", b"MDPC01", b"echo", b"slow"], usual]
-    assert [half.hear(), idle.hear()] == [usual, usual]
-    stopping.join()
-    assert [front.stats()["echo"].requests for front in (first, second)] == [3, 3]
-
-
-def test_what_is_given_while_nobody_takes_waits_for_who_comes(stage: Stage) -> None:
-    target = stage.instance().target()
-    stage.route(target)
-    clients = [MajordomoClient(stage, b"number %d" % number) for number in range(300)]
-    for client in clients:
-        assert client.ask(b"echo", b"a") == [b"one", b"a"]
-    leaving = threading.Thread(target=lambda front: (front.leave(5.0), front.stop(20.0)), args=(stage.front,))
-    leaving.start()
-    stage.start()
-    stage.route(target)
-    for client in clients:
-        assert client.ask(b"echo", b"b") == [b"one", b"b"]
-    leaving.join()
-
-
-def test_dealers_that_never_rest_lose_nothing_while_fronts_come_and_go(stage: Stage) -> None:
-    target = stage.instance("one", zmq.ROUTER).target()
-    stage.route(target)
-    clients = [stage.client(zmq.DEALER) for _ in range(3)]
-    asked, found = Counter[int](), Counter[int]()
-    for generation in range(4):
-        for at, client in enumerate(clients):
-            for _ in range(20 - asked[at] + found[at]):
-                client.send_multipart([b"", b"MDPC01", b"echo", b"%d" % asked[at]])
-                asked[at] += 1
-        before = stage.front
-        if generation < 3:
-            stage.start()
-            stage.route(target)
-            before.leave(5.0)
-            stopping = threading.Thread(target=before.stop, args=(20.0,))
-            stopping.start()
-        for turn in range(300):
-            for at, client in enumerate(clients):
-                assert client.recv_multipart()[3:] == [b"one", b"%d" % found[at]]
-                found[at] += 1
-                if generation < 3 or turn < 280:
-                    client.send_multipart([b"", b"MDPC01", b"echo", b"%d" % asked[at]])
-                    asked[at] += 1
-        stopping.join()
-    assert asked == found
 
 
 def test_when_it_is_stopped_open_requests_are_answered_first(stage: Stage) -> None:
