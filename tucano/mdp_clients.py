@@ -71,7 +71,10 @@ class Clients:
         self._listener.close()
 
     def leave(self) -> None:
-        """Take no more connections; and no more requests, if a successor takes the clients that there are."""
+        """Take no more connections; and no more requests, if a successor takes the clients that there are.
+
+        Who is just shaking hands may have sent requests behind that: it is left when it is met.
+        """
         self.close_door()
         if self._handover and not self._giving:
             self._giving = True
@@ -79,12 +82,13 @@ class Clients:
             self.deafen()
 
     def deafen(self) -> None:
-        """Take no more requests; who has not shaken hands comes again."""
-        for line in list(self._strange):
-            self.end(line)
-        for line in self._there:
-            line.deaf = True
-            self._lines.watch(line)
+        """Take no more requests."""
+        for line in self._there - self._strange.keys():
+            self._deafen(line)
+
+    def _deafen(self, line: ClientLine) -> None:
+        line.deaf = True
+        self._lines.watch(line)
 
     def waiting(self) -> bool:
         """Some wait for an answer, or to be given to the successor."""
@@ -94,7 +98,7 @@ class Clients:
         """Give those that wait for no answer to the successor: it gets what they send from now on."""
         if self._handover is None or not self._giving:
             return
-        for line in [line for line in self._there if not line.waits()]:
+        for line in [line for line in self._there if line.client is not None and not line.waits()]:
             if not self._handover.give(line.socket, line.peer.met()):
                 return
             self.end(line)
@@ -141,6 +145,8 @@ class Clients:
         if not line.peer.up:
             return None
         del self._strange[line]
+        if self._giving:
+            self._deafen(line)
         return self._welcome(line)
 
     def _welcome(self, line: ClientLine) -> Client:

@@ -113,13 +113,15 @@ class Stage:
         self.way = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.front = self.start()
 
-    def start(self, **limits: float) -> MdpFront:
+    def start(self, *targets: Target, **limits: float) -> MdpFront:
+        """A front that has these instances from its first moment."""
         self.front = MdpFront(
             self.listener.dup(),
             chance=random.Random(7),
             handover=Handover(*(end.dup() for end in self.way)),
             limits=Limits(**limits),  # type: ignore[arg-type]
         )
+        self.route(*targets)
         self.front.start()
         return self.front
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import Counter
 
 import zmq
 
 from tests.helpers import eventually
-from tests.tucano.mdp_kit import MajordomoClient, Stage
+from tests.tucano.mdp_kit import GREETING, HOST, READY, MajordomoClient, Stage
 from tucano.actors.proxy.zmtp import pack
 
 
@@ -24,8 +25,7 @@ def test_clients_are_left_to_a_successor_and_notice_nothing(stage: Stage) -> Non
     half.socket.sendall(pack(usual)[:200])
     slow.say(b"", b"MDPC01", b"echo", b"slow")
     eventually(lambda: instance.taken == 3)
-    first, second = stage.front, stage.start()
-    stage.route(instance.target())
+    first, second = stage.front, stage.start(instance.target())
     first.leave(5.0)
     eventually(lambda: first._clients._giving)
     slow.say(*usual)  # which is for the second
@@ -50,11 +50,31 @@ def test_what_is_given_while_nobody_takes_waits_for_who_comes(stage: Stage) -> N
         assert client.ask(b"echo", b"a") == [b"one", b"a"]
     leaving = threading.Thread(target=lambda front: (front.leave(5.0), front.stop(20.0)), args=(stage.front,))
     leaving.start()
-    stage.start()
-    stage.route(target)
+    stage.start(target)
     for client in clients:
         assert client.ask(b"echo", b"b") == [b"one", b"b"]
     leaving.join()
+
+
+def test_who_is_shaking_hands_when_a_front_leaves_is_answered(stage: Stage) -> None:
+    target = stage.instance("one", zmq.ROUTER).target()
+    stage.route(target)
+    request, answer = pack([b"", b"MDPC01", b"echo", b"a"]), pack([b"", b"MDPC01", b"echo", b"one", b"a"])
+    with socket.create_connection((HOST, stage.listener.getsockname()[1])) as client:
+        client.settimeout(20)
+        client.sendall(GREETING[:11])
+        data = client.recv(1000)  # the first front has taken the connection
+        first = stage.front
+        first.leave(5.0)
+        eventually(lambda: first._clients._giving)
+        client.sendall(GREETING[11:] + READY + request)
+        while not data.endswith(answer):
+            data += client.recv(1000)
+        stage.start(target)
+        client.sendall(request)
+        while not data.endswith(answer * 2):
+            data += client.recv(1000)
+        first.stop(20.0)
 
 
 def test_dealers_that_never_rest_lose_nothing_while_fronts_come_and_go(stage: Stage) -> None:
@@ -69,8 +89,7 @@ def test_dealers_that_never_rest_lose_nothing_while_fronts_come_and_go(stage: St
                 asked[at] += 1
         before = stage.front
         if generation < 3:
-            stage.start()
-            stage.route(target)
+            stage.start(target)
             before.leave(5.0)
             stopping = threading.Thread(target=before.stop, args=(20.0,))
             stopping.start()
