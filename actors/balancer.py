@@ -47,7 +47,7 @@ REFRESH = 10.0
 DRAIN_LOOK = 0.05
 """Seconds between two looks at what draining instances still have to do."""
 
-LISTEN_LOOK = 0.5
+LISTEN_LOOK = 0.1
 """Seconds between two looks at the ports of tcp services."""
 
 STOP_GRACE = 5.0
@@ -123,7 +123,7 @@ class Balancer(Actor):
         self._unreachable: set[str] = set()  # workers whose instances we cannot reach
         self._looking = False
         self._listening = False
-        self._unheard: dict[str, str] | None = None  # what the deployer was told last
+        self._hearing: dict[str, str] | None = None  # what the deployer was told last
         self._saving = False
         self._registered = False
         self._serving = False
@@ -205,7 +205,7 @@ class Balancer(Actor):
             self.after(RETRY, RetryDue())
             return
         self._asking = False
-        self._unheard = None  # a new controller may not know it
+        self._hearing = None  # a new controller may not know it
         self._revision = result.revision
         self._services.clear()
         self._instances.clear()
@@ -263,12 +263,12 @@ class Balancer(Actor):
             self.after(DRAIN_LOOK, DrainDue())
 
     def _look_at_listening(self) -> None:
-        """Tell the deployer where users cannot connect, as long as there are tcp services, when that has changed."""
+        """Tell the deployer where users can connect, as long as there are tcp services, when that has changed."""
         assert self._proxy is not None
-        unheard = self._proxy.unheard()
-        if unheard != self._unheard:
-            self._unheard = unheard
-            self._deployer.tell(deployer.ListeningReported(self.ref.node, unheard))
+        hearing = self._proxy.hearing()
+        if hearing != self._hearing:
+            self._hearing = hearing
+            self._deployer.tell(deployer.ListeningReported(self.ref.node, hearing))
         self._listening = any(s.route.protocol == "tcp" for s in self._services.values())
         if self._listening:
             self.after(LISTEN_LOOK, ListenDue())

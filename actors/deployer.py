@@ -14,8 +14,7 @@ from typing import assert_never
 
 import msgspec
 
-from tucano.actors.kernel import Actor, Down, Law, Refused, Reply
-from tucano.actors.kernel.restart import GiveUp, History, crashed
+from tucano.actors.kernel import Actor, Down, Refused, Reply
 from tucano.actors.messages import discovery, notifier, supervisor
 from tucano.actors.messages.deployer import (
     Accepted,
@@ -31,12 +30,14 @@ from tucano.actors.messages.deployer import (
     Undeploy,
     Written,
 )
-from tucano.actors.messages.model import Instance, Revision, Service, Worker
+from tucano.actors.messages.model import Instance, Revision, Service
 from tucano.actors.pure import rollout
 from tucano.actors.pure.draining import Word, drained
-from tucano.actors.pure.hearing import complaint
+from tucano.actors.pure.hearing import complaint, heard_at
+from tucano.actors.pure.holdings import Holdings
 from tucano.actors.pure.instance import ACTIVE, reported
 from tucano.actors.pure.placement import place
+from tucano.actors.pure.setbacks import Setbacks
 from tucano.actors.pure.wanted import Command, wanted
 
 TICK = 1.0
@@ -45,9 +46,8 @@ TICK = 1.0
 DRAIN = 10.0
 """Seconds that a draining instance has at most: then it is stopped whatever a balancer says."""
 
-SETBACKS = Law(intensity=1000, period=600.0, first=0.0, base=1.0, ceiling=60.0)
-"""How fast instances that fail again and again after a good rollout are replaced."""
-
+HEARING = 5.0
+"""Seconds, from when its instances changed last, in which balancers say whether they listen for a tcp service."""
 
 LOST = 600.0
 """Seconds that an instance of a worker that is gone is remembered, in case both come back."""
@@ -78,15 +78,11 @@ class Deployer(Actor):
         self._record = self.address(record)
         self._people = self.address(people)
         self._loaded = False
-        self._services: dict[str, Service] = {}
-        self._instances: dict[str, Instance] = {}
-        self._workers: dict[str, Worker] = {}
+        self._known = Holdings()
         self._writing: dict[str, list[tuple[Service | None, Reply]]] = {}  # by key: commands that wait for the disk
-        self._setbacks: dict[str, tuple[float, History]] = {}  # by service: create nothing before, and why
-        self._failed_on: dict[str, str] = {}  # by service: the worker where an instance failed last
+        self._setbacks = Setbacks()
         self._words: dict[str, Word] = {}  # by balancer: with which draining instances it is done
-        self._unheard: dict[str, Mapping[str, str]] = {}  # by balancer: at which services' ports it cannot listen, why
-        self._confirmed: set[str] = set()  # instances that we made, or that a worker who is there has told us of
+        self._unheard: dict[str, Mapping[str, str]] = {}  # by balancer: see `ListeningReported`
 
     def on_start(self) -> None:
         """Read the record; until then commands are refused."""
@@ -112,7 +108,7 @@ class Deployer(Actor):
             case ListeningReported(balancer, unheard):
                 self.insist(balancer)
                 self._unheard[balancer] = unheard
-                self._complain()
+                self._listen()
             case ReconcileDue():
                 self._tick()
                 self.after(TICK, ReconcileDue())
@@ -141,20 +137,16 @@ class Deployer(Actor):
             return
         self.watch(self._record)
         if self._loaded:  # the record restarted: what it wrote late may be missing from it, and we have it
-            for service in self._services.values():
+            for service in self._known.services.values():
                 self._record.tell(discovery.Put(f"service/{service.name}", service=service))
-            for instance in self._instances.values():
+            for instance in self._known.instances.values():
                 self._keep(instance)
             for entry in result.entries:
-                if entry.instance is not None and entry.instance.id not in self._instances:
+                if entry.instance is not None and entry.instance.id not in self._known.instances:
                     self._record.tell(discovery.Delete(entry.key))
             self._workers_changed(result.entries)
             return
-        for entry in result.entries:
-            if entry.service is not None:
-                self._services[entry.service.name] = entry.service
-            elif entry.instance is not None:
-                self._instances[entry.instance.id] = entry.instance
+        self._known.load(result.entries)
         self._loaded = True
         self._workers_changed(result.entries)
         self._tick()
@@ -162,22 +154,21 @@ class Deployer(Actor):
     def _workers_changed(self, entries: Sequence[discovery.Entry]) -> None:
         workers = [entry.worker for entry in entries if entry.worker is not None]
         for worker in workers:
-            self._workers[worker.name] = worker
+            self._known.workers[worker.name] = worker
             if worker.state != "ready":
-                there = [instance for instance in self._instances.values() if instance.node == worker.name]
-                self._confirmed.difference_update(instance.id for instance in there)
+                there = self._known.on(worker.name)
+                self._known.doubt(there)
                 if worker.state == "gone":
                     self._lose(there, "its worker is gone")
         if workers:  # all else is our own doing
             self._reconcile_all()
 
     def _keep(self, instance: Instance) -> None:
-        self._instances[instance.id] = instance
+        self._known.instances[instance.id] = instance
         self._record.tell(discovery.Put(f"instance/{instance.id}", instance=instance))
 
     def _remove(self, instance: Instance) -> None:
-        del self._instances[instance.id]
-        self._confirmed.discard(instance.id)
+        self._known.remove(instance)
         self._record.tell(discovery.Delete(f"instance/{instance.id}"))
 
     def _event(self, kind: str, subject: str, text: str) -> None:
@@ -188,7 +179,7 @@ class Deployer(Actor):
     def _command(self, message: Command) -> None:
         if not self._loaded:
             raise Refused("unavailable", "the controller is starting: try again in a moment")
-        decided = wanted(self._services, message, self.wall(), self._ports)
+        decided = wanted(self._known.services, message, self.wall(), self._ports)
         name = decided.service.name
         reply = self.reply_later()
 
@@ -199,13 +190,15 @@ class Deployer(Actor):
             self._event(decided.event, name, decided.text)
             reply.answer(Accepted(name, decided.revision))
 
-        self._setbacks.pop(name, None)
+        self._setbacks.pardon(name)
         self._write(decided.service, Reply(settled))
 
     def _write(self, service: Service, reply: Reply | None = None) -> None:
         key = f"service/{service.name}"
-        self._writing.setdefault(key, []).append((self._services.get(service.name), reply or Reply(lambda _: None)))
-        self._services[service.name] = service
+        self._writing.setdefault(key, []).append(
+            (self._known.services.get(service.name), reply or Reply(lambda _: None))
+        )
+        self._known.services[service.name] = service
         self.pipe(self._record, discovery.Put(key, service=service), 10.0, functools.partial(Written, key))
 
     def _written(self, key: str, result: object) -> None:
@@ -213,9 +206,9 @@ class Deployer(Actor):
         if isinstance(result, Refused):
             name = key.partition("/")[2]
             if before is None:
-                self._services.pop(name, None)
+                self._known.services.pop(name, None)
             elif not self._writing[key]:
-                self._services[name] = before
+                self._known.services[name] = before
             reply.refuse(result)
             return
         reply.answer(None)
@@ -224,7 +217,7 @@ class Deployer(Actor):
     # Reports.
 
     def _reported(self, report: Instance) -> None:
-        known = self._instances.get(report.id)
+        known = self._known.instances.get(report.id)
         if known is None:
             if self._loaded and report.state not in ("stopping", "stopped"):
                 self._tell_stop(report)  # it was removed while its worker was away
@@ -234,7 +227,7 @@ class Deployer(Actor):
             self._tell_stop(report)
             return
         now = reported(known, report)
-        self._confirmed.add(report.id)
+        self._known.confirm(report.id)
         if now == known:
             return
         if now.state == "stopped":
@@ -245,7 +238,8 @@ class Deployer(Actor):
             if now.state != known.state:
                 self._event(f"instance_{now.state}", now.id, _says(now))
         if now.state == "failed" and known.state != "failed":
-            self._setback(now)
+            self._setbacks.note(now.service, now.node, self.now(), self.chance.random)
+            self._people.tell(notifier.Notify("instance_failed", now.id, _says(now)))
         self._reconcile(now.service)
 
     def _inventory(self, node: str, instances: Sequence[Instance]) -> None:
@@ -254,7 +248,7 @@ class Deployer(Actor):
         there = {instance.id for instance in instances}
         for instance in instances:
             self._reported(instance)
-        for known in [i for i in self._instances.values() if i.node == node and i.id not in there]:
+        for known in [one for one in self._known.on(node) if one.id not in there]:
             if known.state == "pending":
                 self._tell_run(known)
             elif known.state in ACTIVE:
@@ -263,12 +257,17 @@ class Deployer(Actor):
                 self._remove(known)
                 self._reconcile(known.service)
 
-    def _complain(self) -> None:
-        for service in list(self._services.values()):
-            why = complaint(service, self._unheard, self._workers)
+    def _listen(self) -> None:
+        """Write down at which ports users are heard."""
+        for service in list(self._known.services.values()):
+            patient = self.wall() - self._known.newest(service.name) < HEARING
+            why = complaint(service, self._unheard, self._known.workers)
+            heard = heard_at(service, self._unheard, self._known.workers, patient=patient)
+            if (why, heard) == (service.unheard, service.heard):
+                continue
+            self._write(msgspec.structs.replace(service, unheard=why, heard=heard))
             if why == service.unheard:
                 continue
-            self._write(msgspec.structs.replace(service, unheard=why))
             opened = f"users can connect at {service.route.port}"
             self._event("port_refused" if why else "port_opened", service.name, why or opened)
 
@@ -280,23 +279,13 @@ class Deployer(Actor):
             self._event("instance_lost", instance.id, f"on {instance.node}: {why}")
             self._reconcile(instance.service)
 
-    def _setback(self, instance: Instance) -> None:
-        self._failed_on[instance.service] = instance.node
-        _, history = self._setbacks.get(instance.service, (0.0, History()))
-        verdict = crashed(SETBACKS, history, self.now(), self.chance.random)
-        after = SETBACKS.ceiling if isinstance(verdict, GiveUp) else verdict.after
-        if not isinstance(verdict, GiveUp):
-            history = verdict.history
-        self._setbacks[instance.service] = (self.now() + after, history)
-        self._people.tell(notifier.Notify("instance_failed", instance.id, _says(instance)))
-
     # Comparing and acting.
 
     def _tick(self) -> None:
-        for instance in list(self._instances.values()):
+        for instance in list(self._known.instances.values()):
             old = self.wall() - instance.since
-            if instance.state not in ACTIVE and self._is_gone(instance.node):
-                if instance.state != "lost" or old > LOST or self._is_leaving(instance.service):
+            if instance.state not in ACTIVE and self._known.is_gone(instance.node):
+                if instance.state != "lost" or old > LOST or self._known.is_leaving(instance.service):
                     self._remove(instance)
             elif instance.state == "pending":
                 self._tell_run(instance)
@@ -304,22 +293,20 @@ class Deployer(Actor):
                 self._end(instance)
             elif instance.state == "stopping":
                 self._tell_stop(instance)
-        self._complain()
+        self._listen()
         self._reconcile_all()
 
     def _reconcile_all(self) -> None:
         if self._loaded:
-            for name in list(self._services):
+            for name in list(self._known.services):
                 self._reconcile(name)
 
     def _reconcile(self, name: str) -> None:
-        service = self._services.get(name)
+        service = self._known.services.get(name)
         if service is None or not self._loaded or self._writing.get(f"service/{name}"):
             return
-        hold = self._setbacks.get(name, (0.0, History()))[0] > self.now()
-        mine = [instance for instance in self._instances.values() if instance.service == name]
-        unsure = any(instance.state in ACTIVE and instance.id not in self._confirmed for instance in mine)
-        for step in rollout.plan(service, mine, hold=hold and service.rollout != "rolling", unsure=unsure):
+        hold = service.rollout != "rolling" and self._setbacks.hold(name, self.now())
+        for step in rollout.plan(service, self._known.of(name), hold=hold, unsure=self._known.is_unsure(name)):
             self._do(service, step)
 
     def _do(self, service: Service, step: rollout.Step) -> None:
@@ -338,22 +325,21 @@ class Deployer(Actor):
                 self._event("rollout_failed", service.name, f"revision {service.target.number}: {_line(reason)}")
                 self._people.tell(notifier.Notify("rollout_failed", service.name, reason))
             case rollout.Forget():
-                del self._services[service.name]
-                self._setbacks.pop(service.name, None)
-                self._failed_on.pop(service.name, None)
+                del self._known.services[service.name]
+                self._setbacks.forget(service.name)
                 self._record.tell(discovery.Delete(f"service/{service.name}"))
                 self._event("service_removed", service.name, "nothing of it is left")
             case _:
                 assert_never(step)
 
     def _create(self, service: Service, revision: Revision) -> None:
-        avoid = frozenset({self._failed_on[service.name]} if service.name in self._failed_on else ())
-        node = place(service.name, self._workers.values(), self._instances.values(), self.chance.random, avoid)
+        workers, instances = self._known.workers.values(), self._known.instances.values()
+        node = place(service.name, workers, instances, self.chance.random, self._setbacks.avoid(service.name))
         if node is None:
             return  # no worker is ready: the next look tries again
         identifier = f"{service.name}-{self.fresh_id()}"
         instance = Instance(identifier, service.name, revision.number, node, since=self.wall())
-        self._confirmed.add(identifier)
+        self._known.confirm(identifier)
         self._keep(instance)
         self._tell_run(instance)
 
@@ -365,9 +351,7 @@ class Deployer(Actor):
         self._tell_stop(instance)
 
     def _tell_run(self, instance: Instance) -> None:
-        service = self._services.get(instance.service)
-        revisions = [service.target, service.previous] if service else []
-        revision = next((r for r in revisions if r is not None and r.number == instance.revision), None)
+        revision = self._known.revision_of(instance)
         if revision is None:
             self._end(instance)  # nobody wants that revision any more
             return
@@ -378,15 +362,10 @@ class Deployer(Actor):
         self.address(f"{instance.node}/supervisor").tell(supervisor.Stop(instance.id))
 
     def _end_drained(self) -> None:
-        draining = [one.id for one in self._instances.values() if one.state == "draining"]
-        for identifier in drained(draining, self._workers.values(), self._words):
-            self._end(self._instances[identifier])
-
-    def _is_leaving(self, name: str) -> bool:
-        return name not in self._services or self._services[name].rollout == "removing"
-
-    def _is_gone(self, node: str) -> bool:
-        return node not in self._workers or self._workers[node].state == "gone"
+        instances = self._known.instances
+        draining = [one.id for one in instances.values() if one.state == "draining"]
+        for identifier in drained(draining, self._known.workers.values(), self._words):
+            self._end(instances[identifier])
 
 
 def _line(text: str) -> str:

@@ -161,7 +161,7 @@ wire the version is `v`, of the bridge the beginning of the routing id.
 | a routing id | 255 | `transport.wire.MAX_IDENTITY` |
 | letters that wait for a node on a lane | 20,000 | `transport.link.QUEUE` |
 | their bodies | 32 MiB | `transport.link.QUEUE_BYTES` |
-| frames in ZeroMQ, to a node on a lane | 64 | `transport.zmq_link.SEND_FRAMES` |
+| frames in ZeroMQ, to a node on a lane | 64 | `transport.zmq_dealer.SEND_FRAMES` |
 | the same, from one | 256 | `transport.zmq_link.RECEIVE_FRAMES` |
 | beats, one each | 0.25 s | `transport.link.BEAT` |
 | silence that is always borne | 2 s | `transport.detector.FLOOR` |
@@ -198,9 +198,10 @@ wire the version is `v`, of the bridge the beginning of the routing id.
 # The code
 
 `link` is what an actor system needs of a network, `wire` the bytes, `peers` who is there and `detector` who is silent,
-`outgoing` what waits for a peer; `link_base` puts these together. `zmq_link` is the real thing, and `memory_link` the
-one for simulations, through a `network` that can have `faults`. `zmq_door` is where clients come in; `security`,
-`curve` and `secured` are the keys. Imported as `tucano.transport`: the code lies at the top of the repository.
+`outgoing` what waits for a peer; `link_base` puts these together. `zmq_link` is the real thing, with a `zmq_dealer` for
+each way out and a `pusher` for what nobody else sends; `memory_link` is the one for simulations, through a `network`
+that can have `faults`. `zmq_door` is where clients come in; `security`, `curve` and `secured` are the keys. Imported as
+`tucano.transport`: the code lies at the top of the repository.
 """
 
 if __name__ != "tucano.transport":

@@ -48,7 +48,7 @@ class Kind(IntEnum):
     TAKEN = 10
 
 
-class Letter(msgspec.Struct, frozen=True, array_like=True):
+class Letter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One message between two nodes.
 
     Attributes:
@@ -166,8 +166,12 @@ class Link(Protocol):
         """Let leave now what is queued for a node."""
         ...
 
-    def soon(self, node: str) -> None:
-        """Let leave what is held for a node in a moment, should nobody flush it before."""
+    def hurry(self, node: str) -> None:
+        """Let leave what is queued for a node, for somebody waits for an answer: now, or with what others add."""
+        ...
+
+    def soon(self) -> None:
+        """Let leave in a moment what is held for anyone, should nobody flush it before."""
         ...
 
     def connected(self, node: str) -> bool:

@@ -23,6 +23,7 @@ _NOTICES = 16  # to those whose name is taken, under way at once
 _NOTICE = 8  # beats that such a notice may take
 _TOLD = 1000  # nodes that are believed when they say that our name is taken; anyone can say so
 _KIND = 20  # characters that tell one reason for a refusal from another
+_ANSWER = int(Kind.ANSWER)
 _TEXT = 500  # characters of what they say
 
 
@@ -103,9 +104,15 @@ class LinkBase(ABC):
         for way in tuple(self._ways.get(node, {}).values()):
             way.flush()
 
-    def soon(self, node: str) -> None:
+    def hurry(self, node: str) -> None:
+        """See `Link.hurry`."""
+        for way in tuple(self._ways.get(node, {}).values()):
+            way.hurry()
+
+    def soon(self) -> None:
         """See `Link.soon`: here, now."""
-        self.flush(node)
+        for node in tuple(self._ways):
+            self.flush(node)
 
     def connected(self, node: str) -> bool:
         """See `Link.connected`."""
@@ -176,8 +183,12 @@ class LinkBase(ABC):
                 self._peers.forget(peer.node)
                 raise BadFrame(f"from {peer.node}, who cannot be answered at {peer.address}: {error}") from error
             receiver.peer_up(peer.node)
-        if peer.node in self._ways:  # unless closed
-            self._ways[peer.node].counts[lane].received += len(letters)
+        ways = self._ways.get(peer.node)
+        if ways is not None:  # unless closed
+            ways.counts[lane].received += len(letters)
+            way = ways.get(lane)
+            if way is not None and len(letters) > 1:
+                way.expect([letter.kind for letter in letters].count(_ANSWER))
         receiver.letters(peer.node, heard.letters, lane)
         if heard.left:
             self._gone(peer.node, heard.left)

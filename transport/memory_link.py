@@ -28,6 +28,9 @@ class _Piped(Outgoing):
     def _send(self, frame: bytes) -> bool:
         return self._pipe.send(frame)
 
+    def expect(self, count: int) -> None:
+        """Nothing gathers in a pipe."""
+
     def _release(self) -> None:
         """What has left still arrives."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tucano.transport.link import CONTROL, LANES, QUEUE, QUEUE_BYTES, Kind, Lane, LaneInfo, Letter
-from tucano.transport.wire import encode_some
+from tucano.transport.wire import encode, fitting
 
 HELD: Final = 256
 """Letters that are held for one flush at most."""
@@ -40,7 +40,7 @@ class Outgoing(ABC):
         self._counts = counts
         self._queue: deque[Letter] = deque()
         self._bytes = 0  # of the bodies in the queue
-        self._ready: tuple[bytes, int] | None = None  # a frame that was not taken, and how many letters it holds
+        self._ready: tuple[bytes, int, int] | None = None  # a frame that was not taken, see `_next`
         self._filling = threading.Lock()  # around the queue's bounds
         self._sending = threading.Lock()  # around `_send`
         self._closed = False
@@ -87,6 +87,20 @@ class Outgoing(ABC):
         if len(self._queue) >= HELD:
             self.flush()
 
+    @abstractmethod
+    def expect(self, count: int) -> None:
+        """So many answers have come from the peer at once: as many asks may follow."""
+
+    def hurry(self) -> None:
+        """Send what is queued, for somebody waits for what follows from it."""
+        self.flush()
+
+    def see_off(self) -> bool:
+        """Send what nobody has flushed; whether there was anything."""
+        found = bool(self._queue)
+        self.flush()
+        return found
+
     def beat(self) -> None:
         """Say that we are there; what waits to be sent says so just as well."""
         if not self._queue:
@@ -130,16 +144,30 @@ class Outgoing(ABC):
     def _send_some(self) -> bool:
         """Send queued letters as frames until none is left; False if no more are taken now."""
         while self._queue and not self._closed:
-            frame, count = self._ready or encode_some(self._queue)
+            frame, count, size = self._ready or self._next()
             if not self._send(frame):
-                self._ready = frame, count
+                self._ready = frame, count, size
                 return False
             self._ready = None
             self._counts.sent += count
-            sent = [self._queue.popleft() for _ in range(count)]
             with self._filling:
-                self._bytes -= sum([len(letter.body) for letter in sent])
+                self._bytes -= size
+                if len(self._queue) == count:
+                    self._queue.clear()
+                else:
+                    for _ in range(count):
+                        self._queue.popleft()
         return True
+
+    def _next(self) -> tuple[bytes, int, int]:
+        """A frame, how many letters it holds, and the bytes of their bodies."""
+        with self._filling:
+            letters, size = list(self._queue), self._bytes
+        count = fitting(letters, size)
+        if count < len(letters):
+            letters = letters[:count]
+            size = sum([len(letter.body) for letter in letters])
+        return encode(letters), count, size
 
 
 class Ways(dict[Lane, Outgoing]):

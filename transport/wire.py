@@ -12,7 +12,6 @@ milliseconds since the epoch); frames of a lower one are refused as stale.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -119,19 +118,20 @@ def encode(letters: Sequence[Letter]) -> bytes:
     return _encoder.encode(letters)
 
 
-def encode_some(letters: deque[Letter]) -> tuple[bytes, int]:
-    """One frame of the first letters, and how many it holds: as many as may travel together, at least one.
+def fitting(letters: Sequence[Letter], size: int) -> int:
+    """How many of these letters, whose bodies have so many bytes, may travel in one frame: at least one.
 
     A letter that is too large for any frame gets one of its own, and is refused where it arrives.
     """
-    batch = list(letters)[:MAX_LETTERS]  # in one go: others add to them meanwhile, which an iterator does not bear
+    most = min(len(letters), MAX_LETTERS)
+    if size + most * _HEAD <= FRAME:
+        return most
     size = 0
-    for count, letter in enumerate(batch):
+    for count, letter in enumerate(letters[:most]):
         size += _HEAD + len(letter.body)
         if size > FRAME and count:
-            batch = batch[:count]
-            break
-    return encode(batch), len(batch)
+            return count
+    return most
 
 
 def decode(frame: bytes | memoryview) -> list[Letter]:

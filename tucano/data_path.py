@@ -60,9 +60,11 @@ class Users:
         if mdp is None:
             return proxy
         from tucano.mdp_front import MdpFront
+        from tucano.mdp_handover import Handover
 
-        host, port = mdp.getsockname()
-        return Fronts([MdpFront(f"tcp://{host}:{port}", fd=mdp.detach(), chance=random.Random()), proxy])
+        give, take = map(_copy, (options.mdp_give_fd, options.mdp_take_fd))
+        handover = Handover(give, take) if give and take else None
+        return Fronts([MdpFront(mdp, chance=random.Random(), handover=handover), proxy])
 
     def served(self) -> None:
         """Users are served."""

@@ -48,6 +48,10 @@ class Entrance(NamedTuple):
         ):
             if port is not None:
                 every[fd] = listen_many(address, port, option, balancers)
+        if self.mdp is not None:  # the way by which a balancer leaves its clients to its successor
+            ways = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(balancers)]
+            every["--mdp-give-fd"] = [give for give, _ in ways]
+            every["--mdp-take-fd"] = [take for _, take in ways]
         return Opened(
             [{fd: sockets[at] for fd, sockets in every.items()} for at in range(balancers)], self.redirect, self.log
         )

@@ -1,109 +1,228 @@
-"""The sockets of the users' ZeroMQ front: messages in and out, and the connection to one instance."""
+"""The connections of the users' ZeroMQ front: to clients and to instances; and all of them together."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from typing import Any, Final
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from select import EPOLLIN, EPOLLOUT, epoll
+from typing import Final
 
-import zmq
-from zmq.utils.monitor import parse_monitor_message
+from tucano.actors.proxy.mdp_queue import Client, Place
+from tucano.actors.proxy.zmtp import Met, Peer
 
-from tucano.actors.proxy.mdp_queue import Frames, Place
-
-MAX_FRAME: Final = 16 << 20
-"""Bytes of one frame, at most; who sends more is disconnected."""
-
-_NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
-_FLAGS: Final = _NOBLOCK | _MORE
-UP: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED
-DOWN: Final = (
-    zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)  # fmt: skip
-
-
-class Pipe:
-    """A socket's messages, by the calls below those of pyzmq that check and convert: a third of the time.
-
-    What is dear is to ask whether a frame is the last one (1 us of the 1.2 that it takes); a `Frame` knows.
-
-    Attributes:
-        post: leaves a message to be sent by the next `flush`.
-        dropped: messages for which there was no room.
-
-    """
-
-    __slots__ = ("_outbox", "_receive", "_routed", "_send", "dropped", "post", "socket")
-
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
-        self.socket = socket
-        raw: Any = super(zmq.Socket, socket)
-        self._receive: Callable[..., Any] = raw.recv
-        self._send: Callable[[bytes, int], None] = raw.send
-        self._routed = socket.type == zmq.ROUTER
-        self._outbox: list[Frames] = []
-        self.post = self._outbox.append
-        self.dropped = 0
-
-    def receive(self) -> Frames:
-        """The next message.
-
-        Raises:
-            zmq.Again: There is none.
-        """
-        receive = self._receive
-        frames = [receive(_NOBLOCK)] if self._routed else []  # after a routing id always comes more
-        while True:
-            frame = receive(_NOBLOCK, False)
-            frames.append(frame.bytes)
-            if not frame.more:
-                return frames
-
-    def flush(self) -> None:
-        """Send what was posted, in one go: libzmq's own thread is then woken once, and not for each message.
-
-        What there is no room for is dropped: the other side is gone, as its connection will tell, or does not read.
-        """
-        send = self._send
-        for frames in self._outbox:
-            try:
-                for frame in frames[:-1]:
-                    send(frame, _FLAGS)
-                send(frames[-1], _NOBLOCK)
-            except zmq.Again:
-                self.dropped += 1
-        self._outbox.clear()
+_READ: Final = 64 << 10  # bytes taken from a socket at once
+_PAUSE: Final = 1 << 20  # bytes of answers that a client has not taken, at which we take no more requests of it
+_KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 
 
 class Line:
-    """The connection to one instance."""
+    """A connection that speaks ZMTP.
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], place: Place) -> None:
-        self.place = place
-        self.socket = context.socket(zmq.DEALER)
-        for option, value in (
-            (zmq.LINGER, 0), (zmq.MAXMSGSIZE, MAX_FRAME), (zmq.RECONNECT_IVL, -1), (zmq.TCP_KEEPALIVE, 1),
-            (zmq.TCP_KEEPALIVE_IDLE, 10), (zmq.TCP_KEEPALIVE_INTVL, 5), (zmq.TCP_KEEPALIVE_CNT, 3),
-        ):  # fmt: skip
-            self.socket.set(option, value)
-        self.monitor = self.socket.get_monitor_socket(UP | DOWN)
-        self.news()  # none yet; but only who has found nothing is woken by the descriptor
+    Args:
+        sock: its own.
+        kind: what we are on it: `ROUTER` or `DEALER`.
+        busy: takes it when there is something to `flush`.
+        alike: see `Peer`.
+        met: see `Peer`.
+
+    Attributes:
+        fd: descriptor of its socket.
+        peer: the other side.
+        unsent: bytes that its socket has not taken yet.
+        watched: events that are waited for.
+        closed: it is over.
+
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        kind: bytes,
+        busy: Callable[[Line], None],
+        *,
+        alike: bool = False,
+        met: Met | None = None,
+    ) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        self.socket = sock
+        self.fd = sock.fileno()
+        self._busy = busy
+        self._out: list[bytes] = []  # posted
+        self._later: deque[bytes | memoryview] = deque()  # and not taken by the socket yet
+        self.unsent = 0
+        self.watched = EPOLLIN
+        self.closed = False
+        self.peer = Peer(kind, self.post, alike=alike, met=met)
+
+    def post(self, data: bytes) -> None:
+        """Have this sent by the next `flush`; nobody hears it if the connection is over."""
+        if not self._out:
+            self._busy(self)
+        self._out.append(data)
+
+    def flush(self) -> None:
+        """Send what was posted, in one go, as far as the socket takes it."""
+        data = b"".join(self._out)
+        self._out.clear()
+        if self.closed:
+            return
+        later = self._later
+        if data:
+            later.append(data)
+            self.unsent += len(data)
+        try:
+            while later:
+                sent = self.socket.send(later[0])
+                self.unsent -= sent
+                if sent == len(later[0]):
+                    later.popleft()
+                else:
+                    later[0] = memoryview(later[0])[sent:]
+        except BlockingIOError:
+            pass
+        except OSError:  # it has ended, as who reads from it will see, after what it said before
+            later.clear()
+            self.unsent = 0
+
+    def read(self) -> list[bytes] | None:
+        """Messages that have come; None if the connection is over.
+
+        Raises:
+            ProtocolError: see there.
+
+        """
+        try:
+            data = self.socket.recv(_READ)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        return self.peer.feed(data) if data else None
+
+    def size(self) -> int:
+        """Bytes that are kept for it: what has come of a message, and what it has not taken."""
+        return self.peer.held + self.unsent
+
+    def wanted(self) -> int:
+        """Events to wait for."""
+        return EPOLLIN | EPOLLOUT if self.unsent else EPOLLIN
+
+
+class ClientLine(Line):
+    """The connection to a client.
+
+    Attributes:
+        client: who asks there, once it has shaken hands.
+        deaf: no more requests are taken from it.
+
+    """
+
+    def __init__(self, sock: socket.socket, busy: Callable[[Line], None], met: Met | None = None) -> None:
+        super().__init__(sock, b"ROUTER", busy, alike=True, met=met)
+        self.client: Client | None = None
+        self.deaf = False
+
+    def waits(self) -> bool:
+        """An answer is to come, or has not left yet."""
+        return self.client is not None and bool(self.client.load or self.unsent)
+
+    def read(self) -> list[bytes] | None:
+        """See `Line.read`; of who is not listened to, only its end is seen."""
+        return None if self.deaf else super().read()
+
+    def wanted(self) -> int:
+        """Events to wait for: who does not take answers is asked for no more requests."""
+        if self.deaf or self.unsent > _PAUSE:
+            return EPOLLOUT if self.unsent else 0
+        return super().wanted()
+
+
+class PlaceLine(Line):
+    """The connection to an instance; `place.send` sends there.
+
+    Raises:
+        OSError: there is no socket for it, or no such host.
+
+    """
+
+    def __init__(self, place: Place, busy: Callable[[Line], None]) -> None:
         _, host, port = place.key
-        self.socket.connect(f"tcp://{host}:{port}")
-        self.pipe = Pipe(self.socket)
-        place.send = self.pipe.post
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        try:
+            sock.setblocking(False)
+            sock.connect_ex((host, port))  # how it went is seen by who reads
+            super().__init__(sock, b"DEALER", busy)
+        except OSError:
+            sock.close()
+            raise
+        self.place = place
+        place.send = self.post
 
-    def news(self) -> int:
-        """What happened to the connection: `UP`, `DOWN`, both or nothing."""
-        events = 0
-        with contextlib.suppress(zmq.Again):
-            while True:
-                events |= parse_monitor_message(self.monitor.recv_multipart(zmq.NOBLOCK))["event"]
-        return events
+
+class Lines:
+    """All connections of a front, and what else it waits for.
+
+    Attributes:
+        slow: those for which bytes may be kept for long.
+
+    """
+
+    def __init__(self) -> None:
+        self.slow: set[Line] = set()
+        self._epoll = epoll()
+        self._lines: dict[int, Line] = {}  # by descriptor
+        self._busy: list[Line] = []
+        self.busy: Callable[[Line], None] = self._busy.append
+        self.get = self._lines.get
+        self.poll = self._epoll.poll
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(list(self._lines.values()))
+
+    def wait_for(self, fd: int) -> None:
+        """Wait for something else to be readable."""
+        self._epoll.register(fd, EPOLLIN)
+
+    def forget(self, fd: int) -> None:
+        """Wait for that no more."""
+        self._epoll.unregister(fd)
+
+    def add(self, line: Line) -> None:
+        """A connection more."""
+        self._lines[line.fd] = line
+        self._epoll.register(line.fd, line.watched)
+
+    def watch(self, line: Line) -> None:
+        """Wait for what it wants."""
+        wanted = line.wanted()
+        if line.unsent:
+            self.slow.add(line)
+        if wanted != line.watched and not line.closed:
+            line.watched = wanted
+            self._epoll.modify(line.fd, wanted)
+
+    def flush(self) -> None:
+        """Send what was posted."""
+        for line in self._busy:
+            line.flush()
+            self.watch(line)
+        self._busy.clear()
+
+    def drop(self, line: Line) -> None:
+        """Let go of a connection."""
+        if not line.closed:
+            line.closed = True
+            del self._lines[line.fd]
+            self._epoll.unregister(line.fd)
+            line.socket.close()
 
     def close(self) -> None:
-        """Let go of it."""
-        self.socket.disable_monitor()
-        self.monitor.close(linger=0)
-        self.socket.close(linger=0)
+        """Let go of all."""
+        for line in self:
+            self.drop(line)
+        self._epoll.close()

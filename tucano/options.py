@@ -28,6 +28,8 @@ class Options(argparse.Namespace):
     https_fd: int | None
     inside_fd: int | None
     mdp_fd: int | None
+    mdp_give_fd: int | None
+    mdp_take_fd: int | None
     https_redirect: bool
     access_log: Literal["combined", "json"]
     keeper_fd: int | None
@@ -47,7 +49,8 @@ class Options(argparse.Namespace):
     def inherited(self) -> list[int]:
         """Descriptors that the parent has passed on."""
         every = (
-            self.fd, self.door_fd, self.http_fd, self.https_fd, self.inside_fd, self.mdp_fd, self.keeper_fd,
+            self.fd, self.door_fd, self.http_fd, self.https_fd, self.inside_fd, self.mdp_fd,
+            self.mdp_give_fd, self.mdp_take_fd, self.keeper_fd,
         )  # fmt: skip
         return [one for one in every if one is not None]
 
@@ -69,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--https-redirect", action="store_true", help="send who comes without TLS to it (balancer)")
     made.add_argument("--inside-fd", type=int, help="the same, for this machine's own programs (balancer)")
     made.add_argument("--mdp-fd", type=int, help="the same, for ZeroMQ (balancer)")
+    made.add_argument("--mdp-give-fd", type=int, help="where to leave users of that to a successor (balancer)")
+    made.add_argument("--mdp-take-fd", type=int, help="where those of a predecessor come from (balancer)")
     made.add_argument(
         "--access-log", choices=("combined", "json"), default="combined", help="how its lines look (balancer)"
     )

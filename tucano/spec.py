@@ -194,11 +194,16 @@ def _contradictions(tables: Mapping[str, Any]) -> Iterator[str]:
     route, balance = tables.get("route", {}), tables.get("balance", {})
     if route.get("strip") and route.get("path", "/") == "/":
         yield 'route.strip: there is nothing to cut off; name what with path = "/..."'
+    if {".", ".."} & set(route.get("path", "/").split("/")):
+        yield "route.path: no request would fit: clients resolve '.' and '..' before they ask; write where it leads"
     for name in route.get("headers", {}):
         if _OURS.fullmatch(name):
             yield f"route.headers.{quoted(name)}: {_NO_RULE}"
     if "hash_by" in balance and balance.get("policy") != "hash":
         yield 'balance.hash_by: only policy = "hash" reads it; write that, or leave it out'
+    for key in ("queue", "queue_wait"):
+        if key in balance and not balance.get("max_in_flight"):
+            yield f"balance.{key}: nobody waits as long as no instance is full; write max_in_flight, or leave it out"
     if _OURS.fullmatch(balance.get("hash_by", "").removeprefix("header:")):
         yield f"balance.hash_by: {_NO_RULE}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from tucano.actors.kernel.errors import Refused, TimedOut
-from tucano.actors.kernel.running import running
+from tucano.actors.kernel.running import running, wake
 
 if TYPE_CHECKING:
     from tucano.actors.kernel.ref import Ref
@@ -63,7 +63,7 @@ class Answer(pykka.Future[Any]):
         self._done = True
         if self._waiting is not None:
             for lock in self._waiting:
-                lock.release()
+                wake(lock.release)
 
     def refuse(self, error: Refused, /) -> None:
         """See `Asker.refuse`."""
@@ -113,7 +113,7 @@ class Answer(pykka.Future[Any]):
         self._done = True
         if self._waiting is not None:
             for lock in self._waiting:
-                lock.release()
+                wake(lock.release)
 
     def _wait(self, timeout: float | None) -> None:
         runtime = self._runtime

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from tucano.actors.kernel.asked import Asked
 from tucano.actors.kernel.down import Down
 from tucano.actors.kernel.errors import CRASHED, FORBIDDEN, NOT_UNDERSTOOD, TOO_LARGE, UNREACHABLE, Refused, refusal
 from tucano.actors.kernel.mailbox import Envelope
-from tucano.actors.kernel.message import Codec, Message
+from tucano.actors.kernel.message import Codec, lane_of
+from tucano.actors.kernel.owed import Owed
 from tucano.actors.kernel.ref import Ref, is_name
-from tucano.actors.kernel.reply import Asker, Reply, hand_over
+from tucano.actors.kernel.reply import Asker, hand_over
 from tucano.actors.kernel.running import running
 from tucano.actors.kernel.trace import name_of, read
 from tucano.transport.link import CONTROL, Kind, Lane, Letter, Link, PeerInfo
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 MAX_BODY = MAX_FRAME - 64 * 1024
 """Bytes of one message, at most; the rest of a frame is for its letter's other fields."""
 
+_TELL, _ASK, _ANSWER = int(Kind.TELL), int(Kind.ASK), int(Kind.ANSWER)  # plain numbers are encoded faster
+
 _SIGNED = frozenset((Kind.WATCH, Kind.UNWATCH, Kind.DOWN))
 """Letters that mean nothing without an actor's address; who tells, asks or stops may be outside all actors."""
 
@@ -37,9 +40,6 @@ T = TypeVar("T")
 
 _DOWN = msgspec.msgpack.Decoder(Down)
 _REFUSAL = msgspec.msgpack.Decoder(tuple[str, str])
-
-SWEEP = 1024
-"""Asks that may be pending before those whose time is over are looked for."""
 
 
 class Far:
@@ -55,10 +55,7 @@ class Far:
         self._system = system
         self._link = link
         self._codec = Codec(to_wire=_to_wire, from_wire=self._from_wire)
-        self._pending: dict[int, tuple[str, float, Asker]] = {}  # asks: node, deadline, who waits
-        self._sweep_at = SWEEP
-        # an answer to what our incarnation before has asked may still come, and must not be taken for one to us
-        self._ids = itertools.count((int(system.clock.wall() * 1000) << 20) + 1)
+        self._asked = Asked(system.clock)
         self.held: set[str] = set()  # nodes for which answers wait until the burst is over that they are given in
         self._down: set[str] = set()  # nodes that were up and are gone: what is said to them is refused at once
         if link is not None:
@@ -68,43 +65,49 @@ class Far:
 
     def tell(self, ref: Ref, message: Any, sender: str, context: str) -> bool:
         """Send; whether it was queued."""
-        tag, body = self._encode(message)
+        tag, body = self._codec.encode(message)
         if len(body) > MAX_BODY:
             self._system.lost(ref.address, _too_large(body))
             return False
-        letter = Letter(Kind.TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body), context)
-        return self._send(ref.node, letter, _lane(message))
+        letter = Letter(_TELL, ref.name, sender, 0, 0, tag, msgspec.Raw(body), context)
+        return self._send(ref.node, letter, lane_of(message))
 
     def ask(self, ref: Ref, message: Any, timeout: float, asker: Asker, sender: str, context: str, hold: bool) -> None:
         """Send, and hand the answer to `asker`, who keeps the time."""
-        tag, body = self._encode(message)
+        tag, body = self._codec.encode(message)
         if len(body) > MAX_BODY:
             asker.refuse(Refused(TOO_LARGE, f"{name_of(message)} for {ref.address}: {_too_large(body)}"))
             return
-        number = self._await(ref.node, timeout, asker)
-        ttl = max(1, int(timeout * 1000))
-        letter = Letter(Kind.ASK, ref.name, sender, number, ttl, tag, msgspec.Raw(body), context)
-        self._send_or_refuse(ref, letter, _lane(message), hold)
+        node = ref.node
+        number = self._asked.add(node, timeout, asker)
+        letter = Letter(_ASK, ref.name, sender, number, int(timeout * 1000) or 1, tag, msgspec.Raw(body), context)
+        if not self._send(node, letter, lane_of(message), hold):
+            self._unreachable(node, number)
 
     def stop(self, ref: Ref, timeout: float, asker: Asker) -> None:
         """Have an actor stopped for good; `asker` gets whether there was one."""
-        number = self._await(ref.node, timeout, asker)
-        self._send_or_refuse(ref, Letter(Kind.STOP, ref.name, "", number, max(1, int(timeout * 1000))))
+        number = self._asked.add(ref.node, timeout, asker)
+        if not self._send(ref.node, Letter(Kind.STOP, ref.name, "", number, int(timeout * 1000) or 1)):
+            self._unreachable(ref.node, number)
 
     def connected(self, node: str) -> bool:
         """Whether the node has been heard lately."""
         return self._link is not None and self._link.connected(node)
 
     def flush(self, node: str) -> None:
-        """Somebody waits for an answer of that node's: what was asked is to be on its way."""
+        """What was held for that node is to be on its way."""
         if self._link is not None:
             self._link.flush(node)
+
+    def hurry(self, node: str) -> None:
+        """Somebody waits for an answer of that node's: what was asked is to be on its way."""
+        if self._link is not None:
+            self._link.hurry(node)
 
     def go_on(self) -> None:
         """A burst goes on: what was answered in it waits for a moment only, for the next message may take long."""
         if self._link is not None:
-            for node in tuple(self.held):
-                self._link.soon(node)
+            self._link.soon()
 
     def release(self) -> None:
         """A burst is over: what was answered in it is to be on its way."""
@@ -134,26 +137,8 @@ class Far:
         if self._link is not None:
             self._link.close()
 
-    def _encode(self, message: Any) -> tuple[str, bytes]:
-        try:
-            return self._codec.encode(message)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise TypeError(f"{name_of(message)} cannot travel to another node: {error}") from error
-
-    def _await(self, node: str, timeout: float, asker: Asker) -> int:
-        now = self._system.clock.now()
-        if len(self._pending) >= self._sweep_at:
-            for number, (_, deadline, _) in list(self._pending.items()):
-                if deadline < now:
-                    self._pending.pop(number, None)
-            self._sweep_at = max(SWEEP, 2 * len(self._pending))
-        number = next(self._ids)
-        self._pending[number] = (node, now + timeout, asker)
-        return number
-
-    def _send_or_refuse(self, ref: Ref, letter: Letter, lane: Lane = CONTROL, hold: bool = False) -> None:
-        if not self._send(ref.node, letter, lane, hold):
-            self._settle(ref.node, letter.id, Refused(UNREACHABLE, f"node {ref.node} cannot be reached"))
+    def _unreachable(self, node: str, number: int) -> None:
+        self._settle(node, number, Refused(UNREACHABLE, f"node {node} cannot be reached"))
 
     def _send(self, node: str, letter: Letter, lane: Lane = CONTROL, hold: bool = False) -> bool:
         link = self._link
@@ -166,6 +151,16 @@ class Far:
 
     def letters(self, node: str, batch: Sequence[Letter], lane: Lane = CONTROL) -> None:
         """See `transport.link.Receiver`."""
+        bells: list[Callable[[], object]] = []
+        running.bells = bells
+        try:
+            self._letters(node, batch, lane)
+        finally:
+            running.bells = None
+            for ring in bells:
+                ring()
+
+    def _letters(self, node: str, batch: Sequence[Letter], lane: Lane) -> None:
         for letter in batch:
             sender = letter.sender
             try:
@@ -177,7 +172,7 @@ class Far:
             except Refused as refused:
                 self._system.channel.happened_again("message_refused", letter.to, f"from node {node}: {refused}")
                 if letter.kind in (Kind.ASK, Kind.STOP):
-                    self._answer(node, letter.id, refused, "", lane)
+                    self._answer(Owed(node, letter.id, self._answer, "", lane), refused)
                 elif letter.kind in (Kind.ANSWER, Kind.REFUSAL):
                     self._settle(node, letter.id, refused)
 
@@ -190,9 +185,8 @@ class Far:
         """See `transport.link.Receiver`."""
         self._down.add(node)
         self._system.channel.happened("node_down", node, why)
-        for number, (to, _, _) in list(self._pending.items()):
-            if to == node:
-                self._settle(node, number, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
+        for number in self._asked.of(node):
+            self._settle(node, number, Refused(UNREACHABLE, f"node {node} is gone: {why}"))
         self._system.watches.node_down(node, why)
 
     def name_taken(self, node: str, why: str) -> None:
@@ -210,8 +204,8 @@ class Far:
                 self._settle(node, letter.id, self._codec.decode(letter.tag, letter.body), context)
             case 2:  # Kind.ASK
                 body = self._codec.decode(letter.tag, letter.body)
-                asker = Reply(lambda value: self._answer(node, letter.id, value, context, lane))
-                system.deliver(letter.to, Envelope(body, asker, letter.sender, context, 0, node))
+                owed = Owed(node, letter.id, self._answer, context, lane, [True])
+                system.deliver(letter.to, Envelope(body, owed, letter.sender, context, 0, node))
             case Kind.REFUSAL:
                 self._settle(node, letter.id, refusal(*_read(_REFUSAL, letter.body)), context)
             case Kind.WATCH:
@@ -225,46 +219,45 @@ class Far:
             case Kind.STOP if system.closed:
                 raise Refused(FORBIDDEN, f"actors of {system.node} are not stopped by other nodes")
             case Kind.STOP:
-                system.stop_actor(letter.to, Reply(lambda value: self._answer(node, letter.id, value, "")))
+                system.stop_actor(letter.to, Owed(node, letter.id, self._answer))
             case other:
                 raise Refused(NOT_UNDERSTOOD, f"letters of kind {other} are not known here, or say too little")
 
-    def _answer(self, node: str, number: int, value: Any, cause: str, lane: Lane = CONTROL) -> None:
+    def _answer(self, owed: Owed, value: Any) -> None:
         """Send an answer, or a refusal, on the lane of its ask; never raises, for whoever answers has done its part."""
-        context = self._system.speech.answer(cause, self._system.speech.speaker(), "", value) if cause else ""
+        speech, node, context = self._system.speech, owed.node, ""
+        if owed.cause:
+            context = speech.answer(owed.cause, speech.speaker(), "", value)
         if not isinstance(value, Refused):
             try:
                 tag, body = self._codec.encode(value)
-            except (TypeError, ValueError, OverflowError, RecursionError) as error:
-                value = Refused(CRASHED, f"{self._system.speech.speaker()} gave an answer that cannot travel: {error}")
+            except TypeError as error:
+                value = Refused(CRASHED, f"{speech.speaker()} gave an answer that cannot travel: {error.__cause__}")
             else:
-                if len(body) > MAX_BODY:
-                    self._answer(node, number, Refused(TOO_LARGE, f"the answer: {_too_large(body)}"), cause, lane)
+                if len(body) <= MAX_BODY:
+                    actor = running.actor
+                    hold = actor is not None and actor.in_burst
+                    letter = Letter(_ANSWER, "", "", owed.number, 0, tag, msgspec.Raw(body), context)
+                    self._send(node, letter, owed.lane, hold)
+                    if hold:
+                        self.held.add(node)
                     return
-                actor = running.actor
-                hold = actor is not None and actor.in_burst
-                self._send(node, Letter(Kind.ANSWER, "", "", number, 0, tag, msgspec.Raw(body), context), lane, hold)
-                if hold:
-                    self.held.add(node)
-                return
+                value = Refused(TOO_LARGE, f"the answer: {_too_large(body)}")
         body = msgspec.msgpack.encode((value.code, value.detail))
-        self._send(node, Letter(Kind.REFUSAL, "", "", number, 0, "", msgspec.Raw(body), context), lane)
+        self._send(node, Letter(Kind.REFUSAL, "", "", owed.number, 0, "", msgspec.Raw(body), context), owed.lane)
 
     def _settle(self, node: str, number: int, value: Any, context: str = "") -> None:
         """Hand over what a node, and no other, was asked for."""
-        waiting = self._pending.get(number)
-        if waiting is None:
-            return
-        if waiting[0] != node:
-            self._system.channel.happened_again("message_refused", node, f"it answers what {waiting[0]} was asked")
-            return
-        if self._pending.pop(number, None) is None:  # another thread was first
+        asker = self._asked.take(node, number)
+        if asker is None:  # another thread was first, or nobody waits any more
+            if whom := self._asked.whom(number):
+                self._system.channel.happened_again("message_refused", node, f"it answers what {whom} was asked")
             return
         if context:
             with self._system.speech.within(context):
-                hand_over(waiting[2], value)
+                hand_over(asker, value)
         else:
-            hand_over(waiting[2], value)
+            hand_over(asker, value)
 
     # Refs in messages.
 
@@ -293,10 +286,6 @@ def _lives_on(node: str, address: str) -> bool:
 
 def _too_large(body: bytes) -> str:
     return f"it has {len(body)} bytes; at most {MAX_BODY} may travel: send it in pieces"
-
-
-def _lane(message: Any) -> Lane:
-    return message.LANE if isinstance(message, Message) else CONTROL
 
 
 def _to_wire(value: Any) -> Any:

@@ -54,6 +54,9 @@ class Life(pykka.ThreadingActor):
     shutdown: ClassVar[float] = 5.0
     """Seconds to stop in, where the child spec says nothing."""
 
+    in_burst = False
+    """Whether it handles all that waits, one after the other, right now."""
+
     _kinds: ClassVar[tuple[type, ...]] = (object,)
     _accepts: ClassVar[set[type] | None] = None  # those and what has been found to be one of them; None takes all
 
@@ -118,11 +121,6 @@ class Life(pykka.ThreadingActor):
     def fenced(self) -> bool:
         """Whether it was abandoned."""
         return self._incarnation in self._cell.fenced
-
-    @property
-    def in_burst(self) -> bool:
-        """Whether it handles all that waits, one after the other, right now."""
-        return self._envelope is not None and self._cell.system.runtime.burst
 
     def speak(self) -> Cell:
         """Its cell, through which it speaks.
@@ -201,7 +199,7 @@ class Life(pykka.ThreadingActor):
         cell, mine, accepts = self._cell, self._incarnation, self._accepts
         control, user, receive, clock = message.control, message.user, self.receive, cell.system.clock.now
         burst, times, far = cell.system.runtime.burst, cell.times, cell.system.far
-        held = far.held
+        held, self.in_burst = far.held, burst
         then = clock()
         try:
             while cell.incarnation == mine:
@@ -251,6 +249,7 @@ class Life(pykka.ThreadingActor):
                     return
         finally:
             self._envelope = None
+            self.in_burst = False
             cell.busy_since = None
             if held:
                 far.release()

@@ -10,6 +10,7 @@ import pykka
 
 from tucano.actors.kernel.errors import MAILBOX_FULL, STOPPED, Refused
 from tucano.actors.kernel.reply import Asker, FutureAsker
+from tucano.actors.kernel.running import wake
 
 PykkaEnvelope = Any  # pykka's own `Envelope` is private
 
@@ -141,7 +142,7 @@ class Mailbox:
             self.close()
         else:
             self._sleeps = False
-            self._bell.put(None)
+            wake(self.awake)
 
 
 class Inbox:

@@ -10,6 +10,8 @@ from tucano.actors.kernel.errors import NOT_UNDERSTOOD, Refused
 from tucano.transport.link import CONTROL, Lane
 
 _TYPES: dict[str, type[Message]] = {}
+_TAGS: dict[type, str] = {}  # looked up for each message that travels: faster than `isinstance` and an attribute
+_LANES: dict[type, Lane] = {}  # of those whose lane is not control
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -32,7 +34,9 @@ class Message(msgspec.Struct, frozen=True):
         super().__init_subclass__(**kwargs)
         ours = cls.__module__.startswith("tucano.actors.")
         module = cls.__module__.rpartition(".")[2] if ours else cls.__module__
-        cls.TAG = f"{module}.{cls.__qualname__}/{cls.VERSION}"
+        cls.TAG = _TAGS[cls] = f"{module}.{cls.__qualname__}/{cls.VERSION}"
+        if cls.LANE != CONTROL:
+            _LANES[cls] = cls.LANE
         if cls.TRAVELS:
             _TYPES[cls.TAG] = cls
 
@@ -58,8 +62,17 @@ class Codec:
         self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {"": msgspec.msgpack.Decoder()}
 
     def encode(self, value: Any) -> tuple[str, bytes]:
-        """The tag (empty for a plain value: None, numbers, text, lists, maps) and the msgpack bytes."""
-        return (value.TAG if isinstance(value, Message) else "", self._encoder.encode(value))
+        """The tag (empty for a plain value: None, numbers, text, lists, maps) and the msgpack bytes.
+
+        Raises:
+            TypeError: it cannot travel, because of its cause.
+
+        """
+        try:
+            return _TAGS.get(type(value), ""), self._encoder.encode(value)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            name = _TAGS.get(type(value), type(value).__name__)
+            raise TypeError(f"{name} cannot travel to another node: {error}") from error
 
     def decode(self, tag: str, body: bytes | memoryview | msgspec.Raw) -> Any:
         """The value.
@@ -78,6 +91,11 @@ class Codec:
             return decoder.decode(body)
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
             raise Refused(NOT_UNDERSTOOD, f"{tag or 'a plain value'} is malformed: {error}") from error
+
+
+def lane_of(message: Any) -> Lane:
+    """The lane that a message travels on."""
+    return _LANES.get(type(message), CONTROL)
 
 
 def _unknown(tag: str) -> str:

@@ -113,7 +113,7 @@ class Ref:
     def hurry(self) -> None:
         """Let leave at once what waits to be sent to the actor's node."""
         if self.node != self._system.node:
-            self._system.far.flush(self.node)
+            self._system.far.hurry(self.node)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ref) and (self.node, self.name) == (other.node, other.name)

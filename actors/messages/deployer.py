@@ -82,7 +82,7 @@ class ListeningReported(Message, frozen=True):
 
     Attributes:
         balancer: name of its node.
-        unheard: by service, why it cannot listen there; all others are open.
+        unheard: by port, why it cannot listen there; empty if it listens. What it has not tried yet is missing.
 
     """
 

@@ -250,6 +250,7 @@ class Service(msgspec.Struct, frozen=True):
         last_number: highest revision number ever given.
         halted: no instance is wanted, since the first revision failed and there is none to go back to.
         unheard: why users do not reach its port: a balancer cannot listen there; empty if they do.
+        heard: the port of a tcp service of which all balancers have said whether they listen there; 0 until they have.
 
     """
 
@@ -262,6 +263,7 @@ class Service(msgspec.Struct, frozen=True):
     last_number: int = 1
     halted: bool = False
     unheard: str = ""
+    heard: int = 0
 
     @property
     def route(self) -> Route:

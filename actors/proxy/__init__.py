@@ -7,7 +7,7 @@ services, `stream` a connection to one of them. `fronts` makes several data path
 `tucano.mdp_front`, around the broker `mdp`. Pure, without I/O: `rules`, `head`, `fields` and `answer` (parsing),
 `framing` (where bodies end), `directory` (which service), `pick`, `policies`, `affinity` and `ejection` (which
 instance), `budget` (retries), `patience` (limits of time), `own` (our own answers), `request_id`, `tally` (what is
-counted), `memo`, `mdp`.
+counted), `memo`, `mdp`, `zmtp`.
 """
 
 from .certificates import Certificates

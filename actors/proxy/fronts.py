@@ -23,8 +23,8 @@ class DataPath(Protocol):
     def stats(self, detail: str = "") -> dict[str, ServiceStats]:
         """What happened to the requests of each service; of the service `detail` each instance's, too."""
 
-    def unheard(self) -> dict[str, str]:
-        """Why users cannot connect to a service, by service."""
+    def hearing(self) -> dict[str, str]:
+        """By port of a tcp service: why users cannot connect; empty if they can; missing as long as nobody knows."""
 
     def leave(self, patience: float) -> None:
         """Accept no more, and end connections without an open request after `patience` seconds; `stop` is to come."""
@@ -66,9 +66,9 @@ class Fronts:
         """See `DataPath`."""
         return {name: stats for path in self._paths for name, stats in path.stats(detail).items()}
 
-    def unheard(self) -> dict[str, str]:
+    def hearing(self) -> dict[str, str]:
         """See `DataPath`."""
-        return {name: why for path in self._paths for name, why in path.unheard().items()}
+        return {port: why for path in self._paths for port, why in path.hearing().items()}
 
     def leave(self, patience: float) -> None:
         """See `DataPath`."""

@@ -1,17 +1,23 @@
 """ZeroMQ services: a Majordomo broker (RFC 7/MDP 0.1, 18/MDP 0.2 and 8/MMI of rfc.zeromq.org), the clients' half.
 
-Frames in, frames out, without sockets, clock or threads: `tucano.mdp_front` has those. To a client we speak MDP; to an
-instance, which binds a REP or a ROUTER, plain ZeroMQ: an envelope of one frame, the request's number, an empty frame,
-the body. REP and ROUTER give the envelope back, so an answer finds its request; one that nobody waits for any more is
-dropped. MDP has no errors: ours are answers whose body is `tucano.error`, a status, a sentence.
+Messages in, messages out, as ZMTP has them (`zmtp`), without sockets, clock or threads: `tucano.mdp_front` has those.
+To a client we speak MDP; to an instance, which binds a REP or a ROUTER, plain ZeroMQ: an envelope of one frame, the
+request's number, an empty frame, the body. REP and ROUTER give the envelope back, so an answer finds its request; one
+that nobody waits for any more is dropped. MDP has no errors: ours are answers whose body is `tucano.error`, a status, a
+sentence.
 """
 
 import random
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Iterable
+from struct import Struct
 from typing import Final
 
-from .mdp_queue import Ask, Frames, Limits, Place, Queue
+from tucano.actors.messages.latency import EDGES
+
+from .mdp_queue import Ask, Client, Key, Limits, Place, Queue
 from .table import Service, ServiceStats
+from .zmtp import Frames, pack, unpack
 
 ERROR: Final = b"tucano.error"
 """First frame of the body of an answer that is an error; the second is the status, the third a sentence."""
@@ -20,13 +26,16 @@ MDP_1: Final = b"MDPC01"
 MDP_2: Final = b"MDPC02"
 _REQUEST: Final = b"\x01"
 _FINAL: Final = b"\x03"
+_USUAL: Final = pack([b"", MDP_1], more=True) + b"\x01"  # how nearly all requests begin: a short name is to come
+_NAME: Final = len(_USUAL) + 1
+_ENVELOPE: Final = Struct(">BBQBB")  # a frame of 8 bytes, an empty one, and more to come
+_SIZE: Final = _ENVELOPE.size
 
 
 class Broker:
     """All ZeroMQ services. One thread's alone, but for what is said to be for any.
 
     Args:
-        answer: Sends frames to a client, the first of which says to whom; quick, drops what cannot be sent.
         chance: Where lots are drawn from.
         limits: See there.
 
@@ -35,13 +44,11 @@ class Broker:
         late: Answers that were dropped: nobody waited for them any more.
     """
 
-    def __init__(self, answer: Callable[[Frames], None], chance: random.Random, limits: Limits | None = None) -> None:
-        self._answer = answer
+    def __init__(self, chance: random.Random, limits: Limits | None = None) -> None:
         self._chance = chance
         self._limits = limits or Limits()
         self._queues: dict[bytes, Queue] = {}
-        self._places: dict[tuple[str, str, int], Place] = {}
-        self._load: dict[bytes, int] = {}  # by client: requests without an answer
+        self._places: dict[Key, Place] = {}
         self._held = 0  # bytes that wait
         self._number = 0
         self.malformed = 0
@@ -70,14 +77,12 @@ class Broker:
                     new.append(place)
                 place.ready, place.service, place.weight = ready, queue, weight
                 places[key] = place
-            for key, place in queue.places.items():
-                place.ready = place.ready and key in places
-            queue.places = places
+            queue.have(places)
         for name, queue in self._queues.items():
             if name not in queues:
-                queue.places = {}
+                queue.have({})
                 queue.expected = False
-                self._give_up(queue)
+                self._give_up(queue, now)
         self._queues = queues
         for queue in queues.values():
             queue.sort_out(now)
@@ -107,90 +112,101 @@ class Broker:
         for ask in reversed(asks.values()):
             ask.losses += 1
             if queue.repeat and ask.losses <= self._limits.losses:
-                queue.retries += 1
                 place.tally.retries += 1
                 ask.until = now + queue.wait
                 self._wait(queue, ask, first=True)
             else:
                 text = b"an instance of %b ended before it answered: it may or may not have done what was asked"
-                self._fail(queue, ask, b"502", text % queue.name.encode())
+                self._fail(place, ask, now, 502, text % queue.name.encode())
         self._settle(queue, now)
 
     # --- requests and answers ----------------------------------------------------------------------------------------
 
-    def request(self, frames: Frames, now: float) -> None:
-        """A client's message, with its routing id in front."""
-        if len(frames) > 3 and frames[2] == MDP_1 and not frames[1]:
-            head, body = frames[:4], frames[4:] or [b""]
-        else:
-            parsed = _parse_2(frames)
-            if parsed is None:
-                self.malformed += 1
-                return
-            head, body = parsed
-        queue = self._queues.get(head[-1])
-        if queue is None:
-            self._unknown(head, body)
-            return
-        queue.requests += 1
-        client, limits = head[0], self._limits
-        load = self._load.get(client, 0)
-        ask = Ask(head, body, now + queue.wait)
-        self._load[client] = load + 1
-        if load >= limits.client:
-            self._fail(queue, ask, b"429", b"%d of your requests have no answer yet: wait for some" % load)
-            return
-        if not queue.length:
-            place = queue.room(now)
-            if place is not None:
+    def requests(self, client: Client, messages: Iterable[bytes], now: float) -> None:
+        """A client's messages."""
+        queues, most = self._queues, self._limits.client
+        for message in messages:
+            if message.startswith(_USUAL):
+                at = _NAME + message[_NAME - 1]
+                head, name, body = message[:at], message[_NAME:at], message[at:]
+            else:
+                parsed = _parse(unpack(message))
+                if parsed is None:
+                    self.malformed += 1
+                    continue
+                head, name, body = parsed
+            queue = queues.get(name)
+            if queue is None:
+                self._unknown(client, head, name, body)
+                continue
+            queue.requests += 1
+            client.load += 1
+            ask = Ask(client, head, body, now, now + queue.wait)
+            if client.load > most:
+                text = b"%d of your requests have no answer yet: wait for some" % (client.load - 1)
+                self._fail(queue, ask, now, 429, text)
+            elif not queue.length and (place := queue.room(now)) is not None:
                 self._send(queue, place, ask, now)
-                return
-        self._line_up(queue, ask)
+            else:
+                self._line_up(queue, ask, now)
 
-    def _line_up(self, queue: Queue, ask: Ask) -> None:
+    def _line_up(self, queue: Queue, ask: Ask, now: float) -> None:
         if not queue.rota.members and not queue.hopeful():
-            self._fail(queue, ask, b"503", b"%b has no ready instance" % queue.name.encode())
-        elif queue.length >= queue.most or self._held + _size(ask) > self._limits.queue_bytes:
-            self._fail(queue, ask, b"503", b"too many requests wait for %b" % queue.name.encode())
+            self._fail(queue, ask, now, 503, b"%b has no ready instance" % queue.name.encode())
+        elif queue.length >= queue.most or self._held + ask.size > self._limits.queue_bytes:
+            self._fail(queue, ask, now, 503, b"too many requests wait for %b" % queue.name.encode())
         else:
             self._wait(queue, ask)
 
     def _wait(self, queue: Queue, ask: Ask, *, first: bool = False) -> None:
         queue.push(ask, first=first)
-        self._held += _size(ask)
+        self._held += ask.size
 
     def _next(self, queue: Queue) -> Ask:
         ask = queue.pop()
-        self._held -= _size(ask)
+        self._held -= ask.size
         return ask
 
     def _send(self, queue: Queue, place: Place, ask: Ask, now: float) -> None:
         self._number = number = self._number + 1
-        key = number.to_bytes(8, "big")
-        place.asks[key] = ask
+        envelope = _ENVELOPE.pack(1, 8, number, 1, 0)
+        place.asks[envelope] = ask
         place.open += 1
         ask.until = now + queue.answer
-        place.send([key, b"", *ask.body])
+        place.send(envelope + ask.body)
         if not queue.repeat:
-            ask.body = []  # it is not needed again
+            ask.body = b""  # it is not needed again
 
-    def reply(self, place: Place, frames: Frames, now: float) -> None:
-        """An instance's message."""
-        ask = place.asks.pop(frames[0], None)
-        if ask is None:
+    def replies(self, place: Place, messages: Iterable[bytes], now: float) -> None:
+        """An instance's messages."""
+        pop, queue, count = place.asks.pop, place.service, place.tally.add
+        for message in messages:
+            ask = pop(message[:_SIZE], None)
+            if ask is None:
+                self._reply_oddly(place, message, now)
+                continue
+            place.open -= 1
+            client, body = ask.client, message[_SIZE:]
+            client.send(ask.head + body)
+            client.load -= 1
+            count(200, bisect_right(EDGES, now - ask.began), ask.size, len(body))
+            if queue.length:
+                self._settle(queue, now)
+
+    def _reply_oddly(self, place: Place, message: bytes, now: float) -> None:
+        """One whose envelope is not, byte by byte, as it was sent."""
+        frames = unpack(message)
+        envelope = pack([frames[0], b""], more=True)
+        if envelope not in place.asks:
             self.late += 1
-            return
-        queue = place.service
-        place.open -= 1
-        if len(frames) < 3 or frames[1]:
-            self.malformed += 1
-            text = b"an instance of %b broke the envelope of its answer" % queue.name.encode()
-            self._fail(queue, ask, b"502", text)
+        elif len(frames) > 2 and not frames[1]:
+            self.replies(place, [envelope + pack(frames[2:])], now)
         else:
-            self._answer(ask.head + frames[2:])
-            self._unload(ask)
-        if queue.length:
-            self._settle(queue, now)
+            self.malformed += 1
+            place.open -= 1
+            text = b"an instance of %b broke the envelope of its answer" % place.service.name.encode()
+            self._fail(place, place.asks.pop(envelope), now, 502, text)
+            self._settle(place.service, now)
 
     def _settle(self, queue: Queue, now: float) -> None:
         """Send what waits, as far as there is room."""
@@ -198,13 +214,13 @@ class Broker:
             place = queue.room(now)
             if place is None:
                 if not queue.rota.members and not queue.hopeful():
-                    self._give_up(queue)
+                    self._give_up(queue, now)
                 return
             self._send(queue, place, self._next(queue), now)
 
-    def _give_up(self, queue: Queue) -> None:
+    def _give_up(self, queue: Queue, now: float) -> None:
         while queue.length:
-            self._fail(queue, self._next(queue), b"503", b"%b has no ready instance" % queue.name.encode())
+            self._fail(queue, self._next(queue), now, 503, b"%b has no ready instance" % queue.name.encode())
 
     def tick(self, now: float) -> list[Place]:
         """Answer for those whose time is over.
@@ -220,7 +236,7 @@ class Broker:
                 ask = place.asks.pop(next(iter(place.asks)))
                 place.open -= 1
                 text = b"the instance did not answer within %g s" % place.service.answer
-                self._fail(place.service, ask, b"504", text)
+                self._fail(place, ask, now, 504, text)
         return self._forget()
 
     def _expire(self, queue: Queue, now: float) -> None:
@@ -228,34 +244,31 @@ class Broker:
             ask = self._next(queue)
             if ask.until <= now:
                 text = b"no instance of %b took the request in time" % queue.name.encode()
-                self._fail(queue, ask, b"503", text)
+                self._fail(queue, ask, now, 503, text)
             else:
                 self._wait(queue, ask)
 
     # --- answers of our own ------------------------------------------------------------------------------------------
 
-    def _unknown(self, head: Frames, body: Frames) -> None:
+    def _unknown(self, client: Client, head: bytes, name: bytes, body: bytes) -> None:
         """A service that there is not, or one of MMI's."""
-        name = head[-1]
         if name == b"mmi.service":
-            queue = self._queues.get(body[0])
-            self._answer([*head, b"200" if queue is not None and queue.rota.members else b"404"])
+            queue = self._queues.get(unpack(body)[0])
+            answer = [b"200" if queue is not None and queue.rota.members else b"404"]
         elif name.startswith(b"mmi."):
-            self._answer([*head, b"501"])
+            answer = [b"501"]
         else:
-            self._answer([*head, ERROR, b"404", b"no ZeroMQ service is called so; `tucano services` lists the names"])
+            answer = [ERROR, b"404", b"no ZeroMQ service is called so; `tucano services` lists the names"]
+        client.send(head + pack(answer))
 
-    def _fail(self, queue: Queue, ask: Ask, status: bytes, text: bytes) -> None:
+    def _fail(self, had: Place | Queue, ask: Ask, now: float, status: int, text: bytes) -> None:
+        """Answer with an error for `had`: the instance that had the request last, or its service."""
+        queue = had.service if isinstance(had, Place) else had
         queue.errors += 1
-        self._answer([*ask.head, ERROR, status, text])
-        self._unload(ask)
-
-    def _unload(self, ask: Ask) -> None:
-        left = self._load[ask.client] - 1
-        if left:
-            self._load[ask.client] = left
-        else:
-            del self._load[ask.client]
+        body = pack([ERROR, b"%d" % status, text])
+        ask.client.send(ask.head + body)
+        ask.client.load -= 1
+        had.tally.add(status, bisect_right(EDGES, now - ask.began), ask.size, len(body))
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 
@@ -268,13 +281,12 @@ class Broker:
         return {queue.name: queue.stats(detail=queue.name == detail) for queue in list(self._queues.values())}
 
 
-def _parse_2(frames: Frames) -> tuple[Frames, Frames] | None:
-    """Head of the answer and body of an MDP 0.2 request, whose clients are DEALERs, some with a REQ's empty frame."""
-    at = 2 if len(frames) > 1 and not frames[1] else 1
-    if frames[at : at + 2] != [MDP_2, _REQUEST] or len(frames) < at + 3:
+def _parse(frames: Frames) -> tuple[bytes, bytes, bytes] | None:
+    """How a request's answer begins, the service's name and the body; None if this is no request."""
+    if len(frames) > 2 and frames[:2] == [b"", MDP_1]:
+        return pack(frames[:3], more=True), frames[2], pack(frames[3:] or [b""])
+    at = 1 if frames and not frames[0] else 0  # the clients of 0.2 are DEALERs, some with a REQ's empty frame
+    if len(frames) < at + 3 or frames[at : at + 2] != [MDP_2, _REQUEST]:
         return None
-    return [*frames[:at], MDP_2, _FINAL, frames[at + 2]], frames[at + 3 :] or [b""]
-
-
-def _size(ask: Ask) -> int:
-    return sum(map(len, ask.body))
+    name = frames[at + 2]
+    return pack([*frames[:at], MDP_2, _FINAL, name], more=True), name, pack(frames[at + 3 :] or [b""])

@@ -150,9 +150,9 @@ class Proxy:
         http = {name: route.stats(detail=name == detail) for name, route in routes.items()}
         return http | self._streams.stats(detail)
 
-    def unheard(self) -> dict[str, str]:
-        """Why users cannot connect to a tcp service, by service; to the others they can. From any thread."""
-        return self._streams.unheard() if self._serving.done() else {}
+    def hearing(self) -> dict[str, str]:
+        """By port of a tcp service: why users cannot connect; empty if they can. From any thread."""
+        return self._streams.hearing() if self._serving.done() else {}
 
     def leave(self, patience: float) -> None:
         """Accept no more, and have each connection's next answer be its last. Does not wait; `stop` is still to come.

@@ -230,9 +230,10 @@ class Streams:
         """Each service's counters; of the service `detail` each instance's, too. From any thread."""
         return {name: port.stats(detail=name == detail) for name, port in list(self._ports.items())}
 
-    def unheard(self) -> dict[str, str]:
-        """Why users cannot connect to a service, by service. From any thread."""
-        return {name: port.unheard for name, port in list(self._ports.items()) if port.unheard}
+    def hearing(self) -> dict[str, str]:
+        """By port: why users cannot connect; empty if they can. From any thread."""
+        ports = list(self._ports.values())
+        return {str(port.number): port.unheard for port in ports if port.listens or port.unheard}
 
     def leave(self) -> None:
         """Take no more connections."""

@@ -29,12 +29,18 @@ def line(service: Service, instances: Iterable[Instance]) -> dict[str, Any]:
         "name": service.name,
         "replicas": 0 if service.rollout == "removing" else service.replicas,
         "ready": sum(instance.state == "ready" for instance in mine),
-        "state": service.rollout,
+        "state": _state(service),
         "revision": service.target.number,
         "detail": service.detail or service.unheard,
         "protocol": service.route.protocol,
         "port": service.route.port,
     }
+
+
+def _state(service: Service) -> str:
+    """A tcp service is up when it is known whether users can connect."""
+    unknown = service.route.protocol == "tcp" and service.heard != service.route.port
+    return "rolling" if unknown and service.rollout == "done" else service.rollout
 
 
 def detail(service: Service, instances: Iterable[Instance]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import pytest
 from tucano.actors.messages import model
 from tucano.actors.proxy import Service, Target
 from tucano.actors.proxy.mdp import ERROR, Broker
-from tucano.actors.proxy.mdp_queue import Frames, Limits, Place
+from tucano.actors.proxy.mdp_queue import Client, Limits, Place
+from tucano.actors.proxy.zmtp import Frames, pack, unpack
 
 
 class World:
@@ -19,7 +20,8 @@ class World:
     def __init__(self, **limits: float) -> None:
         self.answers: list[Frames] = []
         self.sent: list[tuple[str, Frames]] = []  # to which instance
-        self.broker = Broker(self.answers.append, random.Random(1), Limits(**limits))  # type: ignore[arg-type]
+        self.broker = Broker(random.Random(1), Limits(**limits))  # type: ignore[arg-type]
+        self.clients: dict[bytes, Client] = {}
         self.places: dict[str, Place] = {}
         self.now = 0.0
 
@@ -49,17 +51,27 @@ class World:
                 self.broker.connected(place, self.now)
         return [place.key[0] for place in gone]
 
-    def _sender(self, name: str) -> Callable[[Frames], None]:
-        return lambda frames: self.sent.append((name, frames))
+    def _sender(self, name: str) -> Callable[[bytes], None]:
+        return lambda message: self.sent.append((name, unpack(message)))
 
     def ask(self, *body: bytes, client: bytes = b"ann", service: bytes = b"echo") -> None:
-        self.broker.request([client, b"", b"MDPC01", service, *body], self.now)
+        self.say(client, b"", b"MDPC01", service, *body)
+
+    def say(self, client: bytes, *frames: bytes) -> None:
+        """A message of a client's; what it is answered is noted with its name in front."""
+        if client not in self.clients:
+            self.clients[client] = Client(lambda message: self.answers.append([client, *unpack(message)]))
+        self.broker.requests(self.clients[client], [pack(frames)], self.now)
+
+    def reply(self, name: str, *frames: bytes) -> None:
+        """A message of an instance's."""
+        self.broker.replies(self.places[name], [pack(frames)], self.now)
 
     def serve(self, count: int = 1) -> None:
         """The instances answer the oldest requests that they have."""
         for _ in range(count):
             name, frames = self.sent.pop(0)
-            self.broker.reply(self.places[name], frames, self.now)
+            self.reply(name, *frames)
 
     def bodies(self) -> list[tuple[bytes, ...]]:
         """What clients were told since the last look, without the heads."""
@@ -79,14 +91,14 @@ def test_a_request_reaches_an_instance_and_its_answer_the_client(world: World) -
     ((name, frames),) = world.sent
     assert name == "one"
     assert frames[1:] == [b"", b"a", b"b"]
-    world.broker.reply(world.places["one"], [frames[0], b"", b"c", b""], 0.0)
+    world.reply("one", frames[0], b"", b"c", b"")
     assert world.answers == [[b"ann", b"", b"MDPC01", b"echo", b"c", b""]]
 
 
 @pytest.mark.parametrize("delimiter", [[], [b""]])
 def test_clients_of_the_second_version_get_one_final_answer(world: World, delimiter: Frames) -> None:
     world.apply("one")
-    world.broker.request([b"ann", *delimiter, b"MDPC02", b"\x01", b"echo", b"a"], 0.0)
+    world.say(b"ann", *delimiter, b"MDPC02", b"\x01", b"echo", b"a")
     world.serve()
     assert world.answers == [[b"ann", *delimiter, b"MDPC02", b"\x03", b"echo", b"a"]]
 
@@ -94,7 +106,7 @@ def test_clients_of_the_second_version_get_one_final_answer(world: World, delimi
 @pytest.mark.parametrize("frames", [[b"", b"MDPC01", b"echo"], [b"MDPC02", b"\x01", b"echo"]])
 def test_a_request_without_a_body_has_an_empty_one(world: World, frames: Frames) -> None:
     world.apply("one")
-    world.broker.request([b"ann", *frames], 0.0)
+    world.say(b"ann", *frames)
     ((_, sent),) = world.sent
     assert sent[1:] == [b"", b""]
 
@@ -110,7 +122,7 @@ def test_a_request_without_a_body_has_an_empty_one(world: World, frames: Frames)
 )  # fmt: skip
 def test_what_is_no_request_is_dropped_and_counted(world: World, frames: Frames) -> None:
     world.apply("one")
-    world.broker.request([b"ann", *frames], 0.0)
+    world.say(b"ann", *frames)
     assert (world.answers, world.sent, world.broker.malformed) == ([], [], 1)
 
 
@@ -206,7 +218,7 @@ def test_what_an_instance_had_when_it_died_is_told_and_not_done_twice(world: Wor
     assert [body[:2] for body in world.bodies()] == [(ERROR, b"502")] * lost
     late = [frames for name, frames in world.sent if name == "one"]
     for frames in late:
-        world.broker.reply(world.places["one"], frames, 0.0)
+        world.reply("one", *frames)
     assert (world.answers, world.broker.late) == ([], lost)
 
 
@@ -217,7 +229,7 @@ def test_what_may_be_repeated_goes_to_another_instance_and_is_answered_once(worl
     first = list(world.sent)
     world.broker.disconnected(world.places["one"], 0.0)
     for name, frames in first + world.sent[len(first) :]:
-        world.broker.reply(world.places[name], frames, 0.0)
+        world.reply(name, *frames)
     assert sorted(world.bodies()) == [(b"%d" % number,) for number in range(10)]
     assert world.broker.stats()["echo"].retries == world.broker.late > 0
 
@@ -261,7 +273,7 @@ def test_an_instance_that_breaks_the_envelope_is_answered_for(world: World, fram
     world.apply("one")
     world.ask(b"a")
     key = world.sent[0][1][0]
-    world.broker.reply(world.places["one"], [key, *frames] if frames != [b"", b"x"] else [key, b""], 0.0)
+    world.reply("one", *([key, *frames] if frames != [b"", b"x"] else [key, b""]))
     assert [body[:2] for body in world.bodies()] == [(ERROR, b"502")]
 
 

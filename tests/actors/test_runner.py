@@ -121,7 +121,7 @@ def test_readiness_comes_and_goes_with_the_answers(worker: Worker) -> None:
 
 
 def test_a_hung_process_is_killed_and_started_again(worker: Worker) -> None:
-    health = Health(http="/", interval=0.02, timeout=0.05, deadline=30)
+    health = Health(http="/", interval=0.02, timeout=0.2, deadline=30)
     worker.run("hello-1", health=health)
     ready = worker.until("hello-1", "ready")
     os.kill(ready.pid, signal.SIGSTOP)

@@ -83,11 +83,10 @@ def test_what_is_held_and_not_flushed_leaves_soon(open_harness: Open) -> None:
     eventually(lambda: a.connected("b"))
     for number in range(3):
         assert a.send("b", tell(str(number)), hold=True)
-    a.soon("b")
+    a.soon()
     eventually(lambda: box_b.tags() == ["0", "1", "2"])
     for _ in range(100):
-        a.soon("b")
-        a.soon("nobody")
+        a.soon()
     assert a.send("b", tell("much"), hold=True)
     a.flush("b")
     eventually(lambda: box_b.tags() == ["0", "1", "2", "much"])
@@ -101,6 +100,23 @@ def test_of_what_is_held_no_more_gathers_than_is_bounded(open_harness: Open) -> 
     for number in range(HELD):
         assert a.send("b", tell(str(number)), hold=True)
     eventually(lambda: len(box_b.got) == HELD)
+
+
+def test_what_somebody_waits_for_leaves_whether_or_not_as_much_follows_as_has_come(open_harness: Open) -> None:
+    harness = open_harness(0.01)
+    (a, box_a), (b, box_b) = harness.link("a"), harness.link("b")
+    a.connect("b", b.address)
+    eventually(lambda: a.connected("b") and b.connected("a"))
+    for turn in range(20):
+        for number in range(4):
+            assert b.send("a", Letter(Kind.ANSWER, id=number), hold=True)
+        b.flush("a")
+        eventually(lambda turn=turn: len(box_a.got) == 4 * turn + 4)  # type: ignore[misc]
+        for number in range(turn % 6):
+            assert a.send("b", tell(f"{turn}.{number}"), hold=True)
+            a.hurry("b")
+        eventually(lambda turn=turn: len(box_b.got) == sum(t % 6 for t in range(turn + 1)))  # type: ignore[misc]
+    assert box_b.tags() == [f"{turn}.{number}" for turn in range(20) for number in range(turn % 6)]
 
 
 def test_a_peer_comes_up_once(pair: Pair) -> None:

@@ -82,7 +82,7 @@ def test_nobody_answers_for_another_node(real: RealWorld) -> None:
     here, there = real.pair([], parts("a"))
     real.block(there.ref("a"))
     future = here.ref("there/a").ask(Total(), timeout=PATIENCE, block=False)
-    (number,) = here.far._pending
+    (number,) = here.far._asked._open
     for kind, body in ((3, b"\x2a"), (3, b"\xc1"), (4, b"\x92\xa1a\xa1b"), (4, b"")):
         here.far.letters("evil", [Letter(kind, "", "", number, body=msgspec.Raw(body))])
     real.unblock()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers import eventually
 from tests.proc.kit import Crowd, instances, kill, pid_of, wait_for_ready, write
-from tucano.client.failures import ClusterError
+from tucano.client.failures import ClusterError, DeployFailed
 from tucano.local import Cluster
 
 # Speaks first, as databases do, then answers each line; SIGTERM: no new connections, the open ones go on to their end.
@@ -180,9 +180,10 @@ def test_a_rollout_fails_nobody_and_lets_open_connections_end(cluster: Cluster, 
 def test_a_port_in_use_is_told_until_it_is_free(cluster: Cluster, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        cluster.deploy(service(tmp_path / "db", port))
-        detail = eventually(lambda: cluster.client.show("db").detail)
-        assert f"balancer cannot listen: port {port} is in use by process {os.getpid()}" in detail
+        with pytest.raises(DeployFailed) as failed:
+            cluster.deploy(service(tmp_path / "db", port))
+        assert f"balancer cannot listen: port {port} is in use by process {os.getpid()}" in failed.value.detail
+        assert cluster.client.show("db").detail in failed.value.detail
     eventually(lambda: not cluster.client.show("db").detail)
     with user(port) as one:
         assert one.says(b"hello") == b"olleh"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import zmq
 
 import tucano
 from tests.helpers import eventually
-from tests.proc.kit import Crowd, instances, kill, pid_of, wait_for_ready, write
+from tests.proc.kit import Crowd, gone, instances, kill, pid_of, wait_for_ready, write
 from tucano.actors.proxy.mdp import ERROR
 from tucano.local import Cluster
 
@@ -64,6 +65,7 @@ class Users(Crowd):
         self.answered: Counter[str] = Counter()  # by instance
         self.errors: list[bytes] = []
         self.wrong: list[object] = []
+        self.connections: list[object] = []
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -78,6 +80,7 @@ class Users(Crowd):
         with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
             socket.set(zmq.LINGER, 0)
             socket.set(zmq.RCVTIMEO, 20_000)
+            monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
             socket.connect(self._address)
             asked = told = 0
             answered: set[int] = set()
@@ -92,6 +95,10 @@ class Users(Crowd):
                     self.wrong.append(socket.recv_multipart())
             except zmq.Again:
                 self.wrong.append(f"{asked - told} were never answered")
+            while monitor.poll(0):
+                self.connections.append(monitor.recv_multipart())
+            socket.disable_monitor()
+            monitor.close()
 
     def _take(self, frames: list[bytes], answered: set[int]) -> None:
         if frames[3] == ERROR:
@@ -161,3 +168,17 @@ def test_a_balancer_that_is_killed_is_found_again_by_its_clients(cluster: Cluste
     with Users(cluster) as users:
         users.wait_for_more()
     assert (users.errors, users.wrong) == ([], [])
+
+
+def test_balancers_that_are_replaced_under_load_lose_no_request_and_no_connection(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.deploy(service(tmp_path / "echo"))
+    with Users(cluster, many=4) as users:
+        for _ in range(3):
+            pid = pid_of(cluster, "balancer")
+            kill(pid, how=signal.SIGTERM)
+            eventually(lambda pid=pid: gone(pid) and pid_of(cluster, "balancer") not in (0, pid))  # type: ignore[misc]
+            users.wait_for_more()
+    assert (users.errors, users.wrong) == ([], [])
+    assert len(users.connections) == 4

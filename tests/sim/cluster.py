@@ -1,4 +1,4 @@
-"""A whole cluster in a simulation: the controller's and the balancer's real components, workers with stand-ins."""
+"""A whole cluster in a simulation: the controller's and the balancers' real components, workers with stand-ins."""
 
 from __future__ import annotations
 
@@ -52,16 +52,17 @@ class AsWantedError(Exception):
 
 
 class Cluster:
-    """A controller, a balancer, workers, and a client.
+    """A controller, balancers, workers, and a client.
 
     Args:
         simulation: an empty one.
         home: for the record; emptied.
         workers: how many.
+        balancers: how many.
 
     Attributes:
         machines: by worker.
-        path: the present balancer's data path.
+        paths: the present data path of each balancer.
         floors: how many instances of a service must serve, whatever happens that is not their own death.
         lasting: no process dies or falls ill by itself.
         calm: nothing goes wrong at all: no request may come to an instance that does not serve.
@@ -69,11 +70,11 @@ class Cluster:
 
     """
 
-    def __init__(self, simulation: Simulation, home: Path, workers: int = 3) -> None:
+    def __init__(self, simulation: Simulation, home: Path, workers: int = 3, balancers: int = 2) -> None:
         self.simulation = simulation
         self.turns = simulation.turns
         self.street = Street(self.turns)
-        self.path: DataPath
+        self.paths: dict[str, DataPath] = {}
         self.ledgers: dict[str, Ledger] = {}
         self.floors: dict[str, int] = {}
         self.wrong: list[str] = []
@@ -84,7 +85,8 @@ class Cluster:
         self._lapses: deque[tuple[float, str]] = deque()  # when one ceased to serve by itself, and of which service
         shutil.rmtree(home, ignore_errors=True)
         simulation.node("controller", start=self._controller, law=LAW)
-        simulation.node("balancer", start=self._balancer, peers=("controller",), law=LAW)
+        for name in ("balancer", *(f"balancer-{number}" for number in range(2, balancers + 1))):
+            simulation.node(name, start=functools.partial(self._balancer, name), peers=("controller",), law=LAW)
         self.machines: dict[str, Machine] = {}
         for number in range(1, workers + 1):
             name = f"worker-{number}"
@@ -183,15 +185,15 @@ class Cluster:
             Child("auditor", Auditor, {"drained": self._drained}),
         ]
 
-    def _balancer(self) -> list[Child]:
-        draw = functools.partial(random.Random(f"{self.simulation.seed}/requests").uniform, 0.0, 3.0)
+    def _balancer(self, name: str) -> list[Child]:
+        draw = functools.partial(random.Random(f"{self.simulation.seed}/requests at {name}").uniform, 0.0, 3.0)
 
         def make_proxy() -> DataPath:
-            self.path = DataPath(self.turns, draw)
-            return self.path
+            self.paths[name] = DataPath(self.turns, draw)
+            return self.paths[name]
 
-        about = {"address": "tcp://balancer:1", "pid": self.simulation.nodes["balancer"].incarnation, "cpus": 1}
-        cache = self._home / "balancer" / "routes.msgpack"
+        about = {"address": f"tcp://{name}:1", "pid": self.simulation.nodes[name].incarnation, "cpus": 1}
+        cache = self._home / name / "routes.msgpack"
         return [Child("balancer", Balancer, {"make_proxy": make_proxy, "cache": cache, **about})]
 
     def _worker(self, name: str) -> list[Child]:
@@ -238,9 +240,11 @@ class Cluster:
         runs = {(p.order.id, m.name, p.serves) for m in self.machines.values() for p in m.processes.values()}
         if runs != {(i.id, i.node, True) for i in instances}:
             return f"what runs is {sorted(runs)}, the record has {sorted(kept)}"
-        routes = {name: {(t.instance, t.ready) for t in route.targets} for name, route in self.path.routes.items()}
-        if routes != {name: {(i.id, True) for i in instances if i.service == name} for name in services}:
-            return f"the routes are {routes}, the record has {sorted(kept)}"
+        right = {name: {(i.id, True) for i in instances if i.service == name} for name in services}
+        for name, path in self.paths.items():
+            routes = {service: {(t.instance, t.ready) for t in route.targets} for service, route in path.routes.items()}
+            if routes != right:
+                return f"the routes of {name} are {routes}, the record has {sorted(kept)}"
         return ""
 
     def settle(self, within: float = 90.0) -> None:
@@ -276,7 +280,7 @@ class Cluster:
         serving = sum(p.serves for p in self.processes(service))
         if self.lasting and serving < self.floors.get(service, 0):
             self._complain(f"only {serving} of {service} serve, {self.floors[service]} should")
-        if self.calm and not process.serves and process.order.id in self.path.open():
+        if self.calm and not process.serves and any(process.order.id in path.open() for path in self.paths.values()):
             self._complain(f"users are sent to {process.order.id}, which does not serve")
 
     def _drained(self, service: str, draining: Sequence[str]) -> None:

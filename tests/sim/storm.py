@@ -9,7 +9,7 @@ from tests.sim.machine import CRASHES, HANGS, Habits
 
 ACTORS = (
     "controller/discovery", "controller/deployer", "controller/worker_mgr", "controller/gateway",
-    "balancer/balancer",
+    "balancer/balancer", "balancer-2/balancer",
 )  # fmt: skip
 
 

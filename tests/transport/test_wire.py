@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import tracemalloc
-from collections import deque
 
 import msgspec
 import pytest
@@ -61,23 +58,22 @@ def test_an_older_peers_shorter_letter_decodes() -> None:
 
 
 def test_what_waits_travels_together_as_far_as_a_frame_holds_it() -> None:
-    small = deque([Letter(Kind.TELL, str(number)) for number in range(wire.MAX_LETTERS + 1)])
-    frame, count = wire.encode_some(small)
-    assert count == wire.MAX_LETTERS
-    assert wire.decode(frame) == list(small)[:count]
-    large = deque([Letter(Kind.TELL, body=msgspec.Raw(msgspec.msgpack.encode(b"x" * (wire.FRAME // 3))))] * 8)
-    frame, count = wire.encode_some(large)
-    assert count == 2
+    small = [Letter(Kind.TELL, str(number)) for number in range(wire.MAX_LETTERS + 1)]
+    assert wire.fitting(small, 0) == wire.MAX_LETTERS
+    assert wire.fitting(small[:10], 0) == 10
+    assert wire.decode(wire.encode(small[:-1])) == small[:-1]
+    large = [Letter(Kind.TELL, body=msgspec.Raw(msgspec.msgpack.encode(b"x" * (wire.FRAME // 3))))] * 8
+    assert wire.fitting(large, sum(len(letter.body) for letter in large)) == 2
+    frame = wire.encode(large[:2])
     assert len(frame) <= wire.FRAME
-    assert wire.decode(frame) == list(large)[:2]
+    assert wire.decode(frame) == large[:2]
 
 
 def test_a_letter_that_no_frame_holds_goes_alone_and_is_refused() -> None:
     too_large = Letter(Kind.TELL, body=msgspec.Raw(msgspec.msgpack.encode(b"x" * wire.MAX_FRAME)))
-    frame, count = wire.encode_some(deque([too_large, Letter(Kind.TELL)]))
-    assert count == 1
+    assert wire.fitting([too_large, Letter(Kind.TELL)], len(too_large.body)) == 1
     with pytest.raises(wire.BadFrame, match="at most"):
-        wire.decode(frame)
+        wire.decode(wire.encode([too_large]))
 
 
 @pytest.mark.parametrize("header", [b"\xdc\xff\xff", b"\xdd\x00\xff\xff\xff", b"\xdd\xff\xff\xff\xff"])
@@ -90,26 +86,3 @@ def test_letters_are_counted_before_they_are_made(header: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
-
-
-def test_letters_that_are_added_while_a_frame_is_made_disturb_nothing() -> None:
-    letters, stop, before = deque([Letter(Kind.TELL)] * 1000), threading.Event(), sys.getswitchinterval()
-
-    def add() -> None:
-        while not stop.is_set():
-            letters.append(Letter(Kind.TELL))
-            if len(letters) > 2000:
-                letters.pop()
-
-    adding = [threading.Thread(target=add) for _ in range(2)]
-    sys.setswitchinterval(1e-6)
-    for thread in adding:
-        thread.start()
-    try:
-        for _ in range(3000):
-            assert wire.encode_some(letters)[1] >= 1000
-    finally:
-        sys.setswitchinterval(before)
-        stop.set()
-        for thread in adding:
-            thread.join()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tucano.mdp_kit import Stage
 from tests.tucano.stand_in import StandIn, write_service
 
 
@@ -20,3 +21,11 @@ def stand_in(tmp_path: Path) -> Iterator[StandIn]:
 def service(tmp_path: Path) -> Path:
     """The directory of a small service."""
     return write_service(tmp_path / "hello")
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A front for users' ZeroMQ with clients and instances."""
+    stage = Stage()
+    yield stage
+    stage.close()

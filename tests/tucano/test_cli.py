@@ -284,7 +284,7 @@ def test_no_wait_comes_back_at_once(stand_in: StandIn, home: Path, service: Path
 
 def test_a_timeout_says_where_it_stands(stand_in: StandIn, home: Path, service: Path) -> None:
     stand_in.on_deploy = lambda shown: None
-    done = tucano(home, "deploy", service, "--timeout", "0.3")
+    done = tucano(home, "deploy", service, "--timeout", "3")
     assert done.returncode == 1
     assert "0 of 2 ready" in done.stderr
 

@@ -221,7 +221,7 @@ def test_a_rollout_that_is_not_done_in_time_says_where_it_stands(
 ) -> None:
     stand_in.on_deploy = lambda shown: shown["instances"].append(instance("hello-x", state="building"))
     with pytest.raises(ClusterError, match=r"0 of 2 ready \(hello-x building\)") as caught:
-        client.deploy(service, timeout=0.5)
+        client.deploy(service, timeout=3.0)
     assert caught.value.code == "timeout"
 
 

@@ -2,137 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import zmq
 
 from tests.helpers import eventually
-from tucano.actors.messages import model
+from tests.tucano.mdp_kit import GREETING, HOST, READY, ZMQ, MajordomoClient, Stage
 from tucano.actors.proxy import Fronts, Service, Target
 from tucano.actors.proxy.mdp import ERROR
-from tucano.actors.proxy.mdp_queue import Limits
+from tucano.actors.proxy.zmtp import pack
 from tucano.mdp_front import MdpFront
-
-HOST = "127.0.0.1"
-Frames = list[bytes]
-
-
-class Instance:
-    """A service's process, as a thread: a REP or ROUTER socket that answers each request with `answer(body)`."""
-
-    def __init__(self, name: str, kind: int, answer: Callable[[Frames], Frames], port: int = 0) -> None:
-        self.name = name
-        self._context = zmq.Context()
-        self._socket = self._context.socket(kind)
-        self._socket.set(zmq.LINGER, 0)
-        self._socket.bind(f"tcp://{HOST}:{port or '*'}")
-        self.port = int(self._socket.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
-        self._end = self._context.socket(zmq.PAIR)
-        self._end.bind("inproc://end")
-        self._ender = self._context.socket(zmq.PAIR)
-        self._ender.connect("inproc://end")
-        self._answer = answer
-        self.taken = 0
-        self.hold = False  # takes requests and does not answer
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def target(self, *, ready: bool = True) -> Target:
-        return Target(self.name, HOST, self.port, ready)
-
-    def _run(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._end, zmq.POLLIN)
-        while self._end not in (ready := dict(poller.poll())):
-            if self._socket in ready:
-                frames = self._socket.recv_multipart()
-                self.taken += 1
-                at = frames.index(b"") + 1 if self._socket.type == zmq.ROUTER else 0
-                if not self.hold:
-                    self._socket.send_multipart(frames[:at] + self._answer(frames[at:]))
-        self._socket.close()
-        self._end.close()
-
-    def close(self) -> None:
-        if self._thread.is_alive():
-            self._ender.send(b"")
-            self._thread.join()
-            self._ender.close()
-            self._context.term()
-
-
-ZMQ = model.Route(protocol="zmq")
-
-
-class Stage:
-    def __init__(self) -> None:
-        self.listener = socket.create_server((HOST, 0))
-        self.address = f"tcp://{HOST}:{self.listener.getsockname()[1]}"
-        self.context = zmq.Context()
-        self.instances: list[Instance] = []
-        self.clients: list[zmq.Socket[bytes]] = []
-        self.front = self.start()
-
-    def start(self, **limits: float) -> MdpFront:
-        self.front = MdpFront(
-            self.address,
-            fd=self.listener.dup().detach(),
-            chance=random.Random(7),
-            limits=Limits(**limits),  # type: ignore[arg-type]
-        )
-        self.front.start()
-        return self.front
-
-    def instance(self, name: str = "one", kind: int = zmq.REP, port: int = 0) -> Instance:
-        self.instances.append(Instance(name, kind, lambda body: [name.encode(), *body], port))
-        return self.instances[-1]
-
-    def route(self, *targets: Target, expected: bool = False, repeat: bool = False) -> None:
-        self.front.apply({"echo": Service("echo", targets, expected, ZMQ, model.Balance(repeat=repeat))})
-
-    def client(self, kind: int = zmq.REQ) -> zmq.Socket[bytes]:
-        client = self.context.socket(kind)
-        client.set(zmq.LINGER, 0)
-        client.set(zmq.RCVTIMEO, 20_000)
-        client.connect(self.address)
-        self.clients.append(client)
-        return client
-
-    def close(self) -> None:
-        self.front.stop(0.0)
-        for instance in self.instances:
-            instance.close()
-        for client in self.clients:
-            client.close()
-        self.context.term()
-        self.listener.close()
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.close()
-
-
-class MajordomoClient:
-    """A client by the letter of RFC 7/MDP: a REQ socket, requests and replies of four frames and more."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._socket = stage.client()
-
-    def ask(self, service: bytes, *body: bytes) -> Frames:
-        self._socket.send_multipart([b"MDPC01", service, *body])
-        header, named, *reply = self._socket.recv_multipart()
-        assert (header, named) == (b"MDPC01", service)
-        assert reply
-        return reply
 
 
 @pytest.mark.parametrize("kind", [zmq.REP, zmq.ROUTER])
@@ -226,6 +109,92 @@ def test_an_instance_that_is_no_zeromq_socket_takes_no_request(stage: Stage) -> 
         assert [client.ask(b"echo", b"a") for _ in range(20)] == [[b"one", b"a"]] * 20
 
 
+def test_who_comes_back_by_its_own_name_gets_the_answers_that_it_waits_for(stage: Stage) -> None:
+    instance = stage.instance("one", zmq.ROUTER)
+    release = threading.Event()
+    instance._answer = lambda body: body if release.wait(20) else []
+    stage.route(instance.target())
+    client = stage.client(zmq.DEALER, b"ann")
+    client.send_multipart([b"", b"MDPC01", b"echo", b"a"])
+    eventually(lambda: instance.taken == 1)
+    client.close()
+    again = stage.client(zmq.DEALER, b"ann")
+    again.send_multipart([b"", b"MDPC01", b"nobody", b"b"])
+    assert again.recv_multipart()[2] == b"nobody"  # it is there
+    release.set()
+    assert again.recv_multipart()[3:] == [b"a"]
+
+
+def test_who_sends_a_message_without_end_or_no_zmtp_is_disconnected(stage: Stage) -> None:
+    stage.route(stage.instance().target())
+    for beginning, more in ((GREETING + READY, b"\x01\xff" + b"x" * 255), (b"GET / HTTP/1.1\r\n", b"\r\n")):
+        with socket.create_connection((HOST, stage.listener.getsockname()[1])) as stranger:
+            stranger.settimeout(20)
+            with contextlib.suppress(ConnectionError):
+                stranger.sendall(beginning + more * 200_000)
+                while stranger.recv(65_536):
+                    pass
+    assert MajordomoClient(stage).ask(b"echo", b"a") == [b"one", b"a"]
+
+
+def test_who_takes_no_answers_is_asked_for_no_more_requests_and_loses_none(stage: Stage) -> None:
+    instance = stage.instance("one", zmq.ROUTER)
+    instance._answer = lambda body: [b"x" * 100_000]
+    stage.route(instance.target())
+    with socket.create_connection((HOST, stage.listener.getsockname()[1])) as client:
+        client.settimeout(20)
+        client.sendall(GREETING + READY)
+        sent = threading.Thread(target=client.sendall, args=(pack([b"", b"MDPC01", b"echo", b"a" * 1000]) * 500,))
+        sent.start()
+        eventually(lambda: instance.taken >= 10)
+        answer = pack([b"", b"MDPC01", b"echo", b"x" * 100_000])
+        data = bytearray()
+        while len(data) < 500 * len(answer):
+            data += client.recv(1 << 20)
+        sent.join()
+    assert data.endswith(answer * 500)
+    assert MajordomoClient(stage).ask(b"echo", b"a") == [b"x" * 100_000]
+
+
+def test_what_is_kept_for_clients_is_bounded_and_the_greatest_goes_first(stage: Stage) -> None:
+    stage.front.stop(0.0)
+    stage.start(kept_all=4_000_000)
+    instance = stage.instance("one", zmq.ROUTER)
+    instance._answer = lambda body: [b"x" * 1_000_000]
+    stage.route(instance.target())
+    greedy, small, other = stage.wire(), stage.wire(), stage.wire()
+    beginning = b"\x01\x00\x02" + (1_000_000).to_bytes(8)
+    small.socket.sendall(beginning + b"x" * 500_000)
+    other.socket.sendall(beginning + b"x" * 500_000)
+    for _ in range(50):
+        greedy.say(b"", b"MDPC01", b"echo", b"a")  # and never reads
+    eventually(lambda: instance.taken == 50)
+    eventually(lambda: not stage.front._clients.waiting())
+    with pytest.raises((AssertionError, ConnectionError)):
+        greedy.hear_all()
+    for wire in (small, other):
+        wire.socket.sendall(b"x" * 500_000)
+        wire.say(b"", b"MDPC01", b"nobody", b"a")
+        assert wire.hear()[2] == b"nobody"
+
+
+def test_what_is_counted_of_each_instance_is_told(stage: Stage) -> None:
+    stage.route(stage.instance("one").target(), stage.instance("two").target())
+    client = MajordomoClient(stage)
+    eventually(lambda: client.ask(b"mmi.service", b"echo") == [b"200"])
+    for _ in range(20):
+        client.ask(b"echo", b"x" * 1000)
+    stats = stage.front.stats("echo")["echo"]
+    assert (stats.requests, stats.errors, stats.classes) == (20, 0, {2: 20})
+    assert 20_000 < stats.received < stats.sent < 21_000
+    assert sum(stats.latency.counts) == 20
+    assert sum(one.classes.get(2, 0) for one in stats.instances) == 20
+    stage.route()
+    assert client.ask(b"echo", b"a")[:2] == [ERROR, b"503"]
+    stats = stage.front.stats("echo")["echo"]
+    assert (stats.classes, stats.errors, stats.instances) == ({2: 20, 5: 1}, 1, ())
+
+
 def test_who_asks_while_the_front_is_away_is_answered_by_the_next(stage: Stage) -> None:
     target = stage.instance().target()
     stage.route(target)
@@ -252,11 +221,8 @@ def test_when_it_is_stopped_open_requests_are_answered_first(stage: Stage) -> No
     assert client.recv_multipart()[3:] == [b"late"]
 
 
-def test_an_address_that_cannot_be_had_is_told(stage: Stage, tmp_path: Path) -> None:
-    front = MdpFront("tcp://192.0.2.1:9", chance=random.Random(1))
-    with pytest.raises(OSError, match="cannot listen at"):
-        front.start()
-    MdpFront(stage.address, chance=random.Random(1)).stop(0.0)  # never started
+def test_one_that_was_never_started_is_stopped(stage: Stage) -> None:
+    MdpFront(stage.listener.dup(), chance=random.Random(1)).stop(0.0)
 
 
 def test_several_data_paths_are_one(stage: Stage) -> None:
@@ -264,5 +230,5 @@ def test_several_data_paths_are_one(stage: Stage) -> None:
     both.apply({"echo": Service("echo", (stage.instance().target(),), False, ZMQ)})
     assert MajordomoClient(stage).ask(b"echo", b"a") == [b"one", b"a"]
     assert both.in_flight() == {}
-    assert both.unheard() == {}
+    assert both.hearing() == {}
     assert both.stats()["echo"].requests == 1

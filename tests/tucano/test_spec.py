@@ -207,6 +207,8 @@ PREFIX = 'allowed: a path such as "/api": "/" first, no query, ASCII without spa
 HEADER = "allowed: a text of 1 to 512 visible ASCII characters, with spaces only between them"
 HEADER_NAME = "no name of a header; allowed: letters, digits and !#$%&'*+-.^_`|~, at most 64"
 HASH_BY = 'allowed: "ip", "path", "header:NAME" or "cookie:NAME"'
+RESOLVED = "no request would fit: clients resolve '.' and '..' before they ask; write where it leads"
+NOBODY_WAITS = "nobody waits as long as no instance is full; write max_in_flight, or leave it out"
 POLICIES = 'allowed: "hash" or "least_latency" or "round_robin" or "two_choices"'
 OURS = "this header is between user and balancer; take another one"
 TABLES_ARE = "the tables are service, run, build, health, route, balance, timeouts"
@@ -291,6 +293,8 @@ WRONG = [
     (route("path = '/a?b'"), f'route.path: found "/a?b"; {PREFIX}'),
     (route("strip = 'yes'"), 'route.strip: found "yes"; allowed: true or false'),
     (route("strip = true"), 'route.strip: there is nothing to cut off; name what with path = "/..."'),
+    (route("path = '/v2/../x'"), f"route.path: {RESOLVED}"),
+    (route("path = '/.'"), f"route.path: {RESOLVED}"),
     (route("headers = { X-Beta = 1 }"), f"route.headers.X-Beta: found 1; {HEADER}"),
     (route("headers = { X-Beta = ' a' }"), f'route.headers.X-Beta: found " a"; {HEADER}'),
     (route("headers = { 'X Beta' = 'a' }"), f'route.headers."X Beta": {HEADER_NAME}'),
@@ -301,6 +305,8 @@ WRONG = [
     (balance("policy = 'hash'\nhash_by = 'header:Host'"), f"balance.hash_by: {OURS}"),
     (balance("sticky = 'a b'"), 'balance.sticky: found "a b"; allowed: the name of a cookie, such as "session"'),
     (balance("max_in_flight = -1"), "balance.max_in_flight: found -1; allowed: a whole number from 0 to 1000000"),
+    (balance("queue = 5"), f"balance.queue: {NOBODY_WAITS}"),
+    (balance("max_in_flight = 0\nqueue_wait = 1"), f"balance.queue_wait: {NOBODY_WAITS}"),
     (balance("slow_start = -1"), "balance.slow_start: found -1; allowed: a number of seconds from 0 to 86400"),
     (balance("slow_start = nan"), "balance.slow_start: found nan; allowed: a number of seconds from 0 to 86400"),
     (SMALL + "[timeouts]\nconnect = 0", f"timeouts.connect: found 0; {SECONDS}"),

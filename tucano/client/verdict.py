@@ -37,8 +37,8 @@ def rollout(shown: ServiceDetail | None, revision: int) -> Verdict:
             return Failed("it was undeployed meanwhile")
         case ServiceDetail(last_revision=last) if last > revision:
             return Failed(f"it was superseded: somebody deployed revision {last} meanwhile")
-        case ServiceDetail(state="done", revision=now) if now == revision:
-            return Done()
+        case ServiceDetail(state="done", revision=now, detail=detail) if now == revision:
+            return Failed(f"its instances are ready, but users cannot connect: {detail}") if detail else Done()
         case ServiceDetail(state="failed", last_revision=last, detail=detail) if last == revision:
             return Failed(detail or "no reason is known; see `tucano events`")
         case _:

@@ -1,0 +1,55 @@
+"""How fast instances that fail again and again after a good rollout are replaced, and where not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tucano.actors.kernel import Law
+from tucano.actors.kernel.restart import GiveUp, History, crashed
+
+LAW = Law(intensity=1000, period=600.0, first=0.0, base=1.0, ceiling=60.0)
+"""A failure a second first, a minute apart in the end."""
+
+
+class Setbacks:
+    """The failures of each service's instances."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        self._histories: dict[str, History] = {}
+        self._failed_on: dict[str, str] = {}
+
+    def note(self, service: str, node: str, now: float, chance: Callable[[], float]) -> None:
+        """An instance has failed.
+
+        Args:
+            service: its service.
+            node: where.
+            now: seconds, monotonic.
+            chance: a number from 0 to 1, for the jitter.
+
+        """
+        self._failed_on[service] = node
+        verdict = crashed(LAW, self._histories.get(service, History()), now, chance)
+        if isinstance(verdict, GiveUp):
+            self._until[service] = now + LAW.ceiling
+        else:
+            self._until[service], self._histories[service] = now + verdict.after, verdict.history
+
+    def hold(self, service: str, now: float) -> bool:
+        """Nothing is to be made for it yet."""
+        return self._until.get(service, 0.0) > now
+
+    def avoid(self, service: str) -> frozenset[str]:
+        """The worker where an instance of it failed last, if any."""
+        return frozenset({self._failed_on[service]} if service in self._failed_on else ())
+
+    def pardon(self, service: str) -> None:
+        """Somebody wants something new of it: what was counts no more, but for where it was."""
+        self._until.pop(service, None)
+        self._histories.pop(service, None)
+
+    def forget(self, service: str) -> None:
+        """It is gone."""
+        self.pardon(service)
+        self._failed_on.pop(service, None)
