@@ -54,8 +54,10 @@ class Ending(Attempt):
     def _refuse(self, answer: Own, backend: Backend | None = None) -> None:
         keep = self._fields.keep_alive and self.body is None and not self.client.closing
         end = (STAYS_10 if self.http10 else STAYS) if keep else CLOSES
-        self.client.write(answer.render(request_id=self._id, as_json=self._fields.json, bare=self.bodiless, end=end))
+        said = answer.render(request_id=self._id, as_json=self._fields.json, bare=self.bodiless, end=end)
+        self.client.write(said)
         self._status = answer.status
+        self._sent = len(said) - said.index(b"\r\n\r\n") - 4
         if self._route is not None and answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._route.errors += 1
         self._finish(backend, keep=keep)

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 _BACKLOG: Final = 4096  # connections that wait to be accepted; the kernel caps it
-_ACCEPTS: Final = (
-    4  # connections that are taken in one turn of the loop; a lone one costs as many calls less one in vain
-)
+_ACCEPTS: Final = 4  # connections taken in one turn of the loop; a lone one costs as many calls, less one, in vain
 
 
 async def listen(
