@@ -92,7 +92,7 @@ def _whose(port: int) -> str:
             if connection.pid is None:
                 return "is in use by another user's process"
             with contextlib.suppress(psutil.Error):  # it ended meanwhile, or may not be looked at
-                command = " ".join(psutil.Process(connection.pid).cmdline())[:80]
-                return f"is in use by process {connection.pid} ({command})"
+                name = psutil.Process(connection.pid).name()  # its arguments may hold another's secrets
+                return f"is in use by process {connection.pid} ({name})"
             return f"is in use by process {connection.pid}"
     return "cannot be had"

@@ -61,6 +61,8 @@ class Line:
 
     def post(self, data: bytes) -> None:
         """Have this sent by the next `flush`; nobody hears it if the connection is over."""
+        if self.closed:
+            return
         if not self._out:
             self._busy(self)
         self._out.append(data)
@@ -103,6 +105,15 @@ class Line:
         except OSError:
             return None
         return self.peer.feed(data) if data else None
+
+    def end(self) -> None:
+        """Close it, and keep nothing: what waits here may be large, and the rest of a front still knows the line."""
+        self.closed = True
+        self.socket.close()
+        self._out.clear()
+        self._later.clear()
+        self.unsent = 0
+        self.peer.end()
 
     def size(self) -> int:
         """Bytes that are kept for it: what has come of a message, and what it has not taken."""
@@ -216,10 +227,9 @@ class Lines:
     def drop(self, line: Line) -> None:
         """Let go of a connection."""
         if not line.closed:
-            line.closed = True
             del self._lines[line.fd]
             self._epoll.unregister(line.fd)
-            line.socket.close()
+            line.end()
 
     def close(self) -> None:
         """Let go of all."""

@@ -111,6 +111,11 @@ class Peer:
         """Bytes that have come of a message that is not whole."""
         return len(self._held)
 
+    def end(self) -> None:
+        """Keep nothing: it is over."""
+        self._held = bytearray()
+        self._send = _unheard
+
     def met(self) -> Met:
         """For who goes on with a peer that is up, when all that it was told has been sent."""
         return Met(self.name, bytes(self._held))
@@ -240,6 +245,10 @@ class Peer:
             raise ProtocolError("its name is longer than 255 bytes")
         self.name = name
         self.up = True
+
+
+def _unheard(_: bytes) -> None:
+    """What is said to nobody."""
 
 
 def _body(frame: bytes) -> bytes:
