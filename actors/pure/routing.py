@@ -33,15 +33,15 @@ def routes(
         draining = [instance for instance in mine if instance.state == "draining"]
         targets = [Target(i.id, i.host, i.port, True) for i in heard or ready]
         targets += [Target(i.id, i.host, i.port, False) for i in draining]
-        # a request is held a moment only where an answer is likely: something has served, and something is coming up
+        # a request is held a moment only where an answer is likely: something is coming up, and something has served, or
+        # a first one has begun to run: whoever was told that it is up may be here before that word is
         proven = service.rollout == "done" or service.previous is not None or any(i.served for i in mine)
         coming = any(i.state in ("pending", "building", "starting") for i in mine)
+        likely = coming if proven else any(i.state == "starting" for i in mine)
         if service.rollout != "removing" or targets:
             # what is said of a revision that is not up yet is not true of what serves
             spec = (service.previous or service.target).spec
-            table[service.name] = Route(
-                service.name, tuple(targets), proven and coming, spec.route, spec.balance, spec.timeouts
-            )
+            table[service.name] = Route(service.name, tuple(targets), likely, spec.route, spec.balance, spec.timeouts)
     return table
 
 

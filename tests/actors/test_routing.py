@@ -29,7 +29,8 @@ def test_a_silent_workers_instances_are_the_last_resort() -> None:
 @pytest.mark.parametrize(
     ("wanted", "mine", "held"),
     [
-        (service(), [instance("a", "starting")], False),  # nothing has ever served
+        (service(), [instance("a", "building")], False),  # nothing has ever served
+        (service(), [instance("a", "starting")], True),  # who deployed it may know before us that it is up
         (service(rollout="done"), [instance("a", "starting")], True),
         (service(rollout="done"), [instance("a", "unready")], False),
         (service(2, previous=revision(1)), [instance("a", "pending", 2)], True),
