@@ -33,7 +33,7 @@ def routes(
         draining = [instance for instance in mine if instance.state == "draining"]
         targets = [Target(i.id, i.host, i.port, True) for i in heard or ready]
         targets += [Target(i.id, i.host, i.port, False) for i in draining]
-        # a request is held a moment only where an answer is likely: something is coming up, and something has served, or
+        # a request is held a moment only where an answer is likely: something is coming up and something has served, or
         # a first one has begun to run: whoever was told that it is up may be here before that word is
         proven = service.rollout == "done" or service.previous is not None or any(i.served for i in mine)
         coming = any(i.state in ("pending", "building", "starting") for i in mine)
