@@ -22,7 +22,7 @@ from tucano.actors.fetch import Fetch
 from tucano.actors.kernel import Actor, Refused, Reply
 from tucano.actors.messages import builder
 from tucano.actors.proc.exits import EXITS
-from tucano.actors.proc.process import Process, environment, in_words, spawn
+from tucano.actors.proc.process import BUILD, Process, environment, in_words, spawn
 
 log = logging.getLogger("tucano.builder")
 
@@ -233,7 +233,7 @@ class Builder(Actor):
         if not script.strip():
             self._succeed(job)
             return
-        env = environment(os.environ, TUCANO_SERVICE=job.make.service)
+        env = environment(os.environ, TUCANO_SERVICE=job.make.service, **{BUILD: job.key})
         try:
             job.process = process = spawn(script, self._places.directory(job.key), env, self._places.log(job.key))
         except ValueError as nul:

@@ -23,6 +23,7 @@ from tucano.actors.proc.exits import EXITS
 from tucano.actors.proc.health import CHECKS, Answer, Check, Target
 from tucano.actors.proc.ports import PORTS
 from tucano.actors.proc.process import (
+    INSTANCE,
     Process,
     environment,
     in_words,
@@ -222,7 +223,7 @@ class Runner(Actor):
             self._end("failed", f"{self._id} was not started: {refused.detail}")
             return
         self._update("starting", host=self._host, port=port)
-        own = {"PORT": str(port), "HOST": self._host, "TUCANO_SERVICE": spec.name, "TUCANO_INSTANCE": self._id}
+        own = {"PORT": str(port), "HOST": self._host, "TUCANO_SERVICE": spec.name, INSTANCE: self._id}
         if spec.route.protocol == "zmq":
             own["TUCANO_ENDPOINT"] = f"tcp://{self._host}:{port}"
         try:

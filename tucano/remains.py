@@ -8,7 +8,7 @@ import msgspec
 import psutil
 
 from tucano.actors.disk.records import Record
-from tucano.actors.proc.process import Process, find, kill_session, kill_strays, session
+from tucano.actors.proc.process import Process, find, kill_builds, kill_session, kill_strays, session
 from tucano.home import Home
 
 
@@ -55,7 +55,7 @@ def _lives(process: Process) -> bool:
 
 
 def end_services(home: Home, worker: str = "*") -> list[int]:
-    """Kill services, each with all of its session.
+    """Kill services, each with all of its session; and builds that nobody waits for any more.
 
     Returns:
         The process ids of the main processes.
@@ -66,4 +66,6 @@ def end_services(home: Home, worker: str = "*") -> list[int]:
         kill_session(process.pid)
     for path in home.worker(worker).parent.glob(f"{worker}/instances/*.json"):
         kill_strays(path.stem, path.parent.parent)
+    for path in home.worker(worker).parent.glob(f"{worker}/builds"):
+        kill_builds(path)
     return [process.pid for process in found]

@@ -24,7 +24,7 @@ import msgspec
 
 from tucano.actors.disk.records import sync_directory
 from tucano.actors.messages.model import Build
-from tucano.actors.proc.process import Process, kill_session, present
+from tucano.actors.proc.process import Process, kill_builds, kill_session, present
 
 
 def key(artifact: str, build: Build, path: str) -> str:
@@ -61,6 +61,7 @@ class Workspaces:
             if process is not None and present(process):
                 kill_session(process.pid)
             path.unlink()
+        kill_builds(self.root)  # a worker may have died between starting one and noting it
         for path in self.root.glob(".*-*"):  # half unpacked
             path.rename(self._trash / path.name)
 

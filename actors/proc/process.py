@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,11 @@ import msgspec
 KEPT: Final = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL"})
 """Variables of the worker's own environment that scripts see, besides `LC_*`. Keys and tokens stay outside."""
 
-_BY_US: Final = "TUCANO_INSTANCE"
+INSTANCE: Final = "TUCANO_INSTANCE"
+"""In the environment of a service's processes: which instance they are; so they are found if they are noted nowhere."""
+
+BUILD: Final = "TUCANO_BUILD"
+"""In that of a build's processes, likewise."""
 
 _IN_DIRECTORY: Final = 'cd -- "$0" && exec "$@"'
 """posix_spawn(3) cannot change the directory portably, so a first shell does and becomes the one with the script."""
@@ -145,17 +149,8 @@ def started_for(instance: str, home: Path) -> Process | None:
         home: the worker's directory, where the process works or prints to: other clusters' processes are not ours.
 
     """
-    mark = f"{_BY_US}={instance}".encode()
-    for name in os.listdir("/proc"):  # noqa: PTH208 - as above
-        if not name.isdigit() or _session_of(int(name)) != int(name):
-            continue
-        try:
-            environ = Path("/proc", name, "environ").read_bytes()
-        except OSError:
-            continue  # ended meanwhile, or another user's
-        if mark in environ.split(b"\0") and _is_at(int(name), home.resolve()):
-            return find(int(name))
-    return None
+    leaders = (pid for pid in _marked(f"{INSTANCE}={instance}\0", home) if _session_of(pid) == pid)
+    return next(map(find, leaders), None)
 
 
 def kill_strays(instance: str, home: Path) -> None:
@@ -166,7 +161,23 @@ def kill_strays(instance: str, home: Path) -> None:
         home: as for `started_for`.
 
     """
-    mark = f"{_BY_US}={instance}".encode()
+    for pid in _marked(f"{INSTANCE}={instance}\0", home):
+        send(pid, signal.SIGKILL)
+
+
+def kill_builds(home: Path) -> None:
+    """SIGKILL to all that builds of a worker still run, each with its session.
+
+    Args:
+        home: where they work or print to.
+
+    """
+    for leader in {_session_of(pid) for pid in _marked(f"{BUILD}=", home)} - {-1}:
+        kill_session(leader)
+
+
+def _marked(mark: str, home: Path) -> Iterator[int]:
+    """Processes of a home by what was put into their environment."""
     for name in os.listdir("/proc"):  # noqa: PTH208 - as above
         if not name.isdigit():
             continue
@@ -174,8 +185,8 @@ def kill_strays(instance: str, home: Path) -> None:
             environ = Path("/proc", name, "environ").read_bytes()
         except OSError:
             continue  # ended meanwhile, or another user's
-        if mark in environ.split(b"\0") and _is_at(int(name), home.resolve()):
-            send(int(name), signal.SIGKILL)
+        if b"\0" + mark.encode() in b"\0" + environ and _is_at(int(name), home.resolve()):
+            yield int(name)
 
 
 def _is_at(pid: int, home: Path) -> bool:

@@ -149,7 +149,13 @@ class Peer:
                 break
             if not flags & _MORE:
                 if flags & _COMMAND:
-                    self._obey(bytes(buffer[start:after]), whole=at == start)
+                    self._obey(bytes(buffer[at:after]))
+                    if at > start:  # libzmq's heartbeats come between the frames of a message, too
+                        if buffer is data:
+                            buffer = self._held = bytearray(data)
+                        del self._held[at:after]
+                        end -= after - at
+                        continue
                 else:
                     found.append(data[start:after] if buffer is data else bytes(buffer[start:after]))
                     if self._alike and at != start + len(beginning) and at - start <= _ALIKE:
@@ -167,10 +173,8 @@ class Peer:
             self._held = bytearray()
         return found
 
-    def _obey(self, command: bytes, *, whole: bool) -> None:
+    def _obey(self, command: bytes) -> None:
         body = _body(command)
-        if not whole:
-            raise ProtocolError("a command within a message")
         if body.startswith(_ERROR):
             raise ProtocolError("it says that there is an error")
         if body.startswith(_PING):

@@ -164,6 +164,27 @@ def test_a_process_is_found_by_its_instance(tmp_path: Path) -> None:
     ended.status()
 
 
+def test_builds_of_a_place_are_ended_with_all_that_they_started(tmp_path: Path) -> None:
+    exits, marked = Exits(), {**ENV, "TUCANO_BUILD": "1"}
+    here, there = tmp_path / "here", tmp_path / "there"
+    ended, spared, service = Ended(), Ended(), Ended()
+    for place in (here, there):
+        place.mkdir()
+    child = spawn("setsid sleep 600 & sleep 600", here, marked, here / "log")
+    exits.watch(child, ended)
+    others = spawn("sleep 600", there, marked, there / "log"), spawn("sleep 600", here, ENV, here / "log")
+    for other, watched in zip(others, (spared, service), strict=True):
+        exits.watch(other, watched)
+    assert eventually(lambda: len(list(process._marked("TUCANO_BUILD=", here))) == 3), "the script and both sleeps"
+    process.kill_builds(here)
+    assert ended.status() == -signal.SIGKILL
+    assert eventually(lambda: not list(process._marked("TUCANO_BUILD=", here)))
+    assert all(session(other.pid) for other in others), "a build elsewhere, and a service"
+    for other, watched in zip(others, (spared, service), strict=True):
+        exits.stop(other, 0)
+        watched.status()
+
+
 def test_what_cannot_be_started_says_so(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Argument list too long"):
         spawn("true", tmp_path, {"X": "x" * 200_000}, tmp_path / "log")

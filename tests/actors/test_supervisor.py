@@ -261,14 +261,17 @@ def test_a_damaged_record_is_set_aside_and_its_process_ended(killed_worker: tupl
         worker.until("hello-1", "ready")
 
 
-def test_a_build_that_was_under_way_is_begun_anew_after_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_build_that_was_under_way_is_begun_anew_after_kill_9(tmp_path: Path, noted: bool) -> None:
     home, shelf = tmp_path / "home", tmp_path / "shelf"
     program = KILLED.replace(
         "worker.run(name)", "worker.run(name, build='echo go >> ../../go; test -e ../../ok || sleep 600')"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(home), str(shelf), "hello-1"]) as process:
-        eventually(lambda: (home / "go").exists())
+        eventually(lambda: (home / "go").exists() and list((home / "builds").glob("*.pid")))
         process.kill()
+    if not noted:  # it may be killed a moment before
+        next((home / "builds").glob("*.pid")).unlink()
     (home / "ok").touch()
     with worker_kit.worker(home, shelf) as worker:
         worker.until("hello-1", "ready")

@@ -50,8 +50,11 @@ def test_messages_are_the_same_however_they_come(seed: int) -> None:
     peer, _, said = meet("ROUTER", "DEALER", chance)
     alike = [b"", b"MDPC01", b"echo"]
     wanted = [[*alike, *some(chance)] if chance.random() < 0.6 else some(chance) for _ in range(200)]
-    pings = [chance.random() < 0.1 for _ in wanted]
-    data = b"".join(pack(frames) + PING * ping for frames, ping in zip(wanted, pings, strict=True))
+    frames = [
+        pack([frame], more=more > 0) for one in wanted for more, frame in zip(range(len(one))[::-1], one, strict=True)
+    ]
+    pings = [chance.random() < 0.1 for _ in frames]  # libzmq's heartbeats come between the frames of a message, too
+    data = b"".join(frame + PING * ping for frame, ping in zip(frames, pings, strict=True))
     found: list[bytes] = []
     while data:
         size = chance.choice([1, 2, 9, 300, 5000])
@@ -76,8 +79,7 @@ def test_what_is_too_long_is_refused_before_it_is_there() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"\x08\x00", b"\x05\x00", b"\xff" * 10, b"\x06" + (5000).to_bytes(8), b"\x01\x01a" + PING,
-        b"\x04\x0d\x05ERROR\x06reason",
+        b"\x08\x00", b"\x05\x00", b"\xff" * 10, b"\x06" + (5000).to_bytes(8), b"\x04\x0d\x05ERROR\x06reason",
     ],
 )  # fmt: skip
 def test_what_breaks_the_grammar_of_frames_is_refused(data: bytes) -> None:
