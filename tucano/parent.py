@@ -45,6 +45,10 @@ GRACE = 24 * 3600.0
 """Seconds that nodes have to stop: workers wait for their services, which have their own. A second signal cuts it."""
 
 
+TAKEN = 8.0
+"""Seconds until who has a name in the cluster counts as another: if it were our own node of before, it had been missed
+after three."""
+
 WEBHOOK = "TUCANO_WEBHOOK"
 """Environment variable with the URL that notices are posted to: it may hold a secret, so it is no argument."""
 
@@ -103,15 +107,21 @@ class Parent:
         """Wait until every node has said hello.
 
         Raises:
-            CannotStart: not in time.
+            CannotStart: not in time, or another machine has its name.
 
         """
         assert self._running is not None
         names = set(self._plan.awaited)
         deadline = time.monotonic() + READY
+        taken_until = deadline
         with Client(self._home, timeout=2.0) as client:
             missing, why = names, ""
             while missing and not self.stop.is_set():
+                if self._running.joined and time.monotonic() > taken_until:
+                    raise CannotStart(
+                        f"the cluster hears another {', '.join(sorted(missing))}: a token is for one machine; stop the "
+                        "other one, or make this machine a token of its own with `tucano key add NAME --role node`"
+                    )
                 if time.monotonic() > deadline:
                     logs = ", ".join(str(self._home.log(name)) for name in sorted(missing))
                     raise CannotStart(f"not up within {READY:g} s: {', '.join(sorted(missing))}{why}; see {logs}")
@@ -119,6 +129,7 @@ class Parent:
                     ready = {node.name: node.pid for node in client.nodes() if node.state == "ready"}
                     with self._changing:
                         missing = {name for name in names if ready.get(name, -1) != self._running.nodes.get(name)}
+                    taken_until = min(taken_until, time.monotonic() + TAKEN) if missing & ready.keys() else deadline
                 except ClusterError as error:  # the controller is not up yet
                     if error.code == "forbidden":
                         raise CannotStart(str(error)) from error

@@ -112,6 +112,15 @@ def test_its_services_answer_through_the_balancer_and_no_key_reaches_them(two: T
         assert all("TOKEN" not in name for env in environments for name in env)
 
 
+def test_a_token_that_another_machine_uses_is_refused_with_what_to_do(two: Two, tmp_path: Path) -> None:
+    done = tucano(tmp_path / "third", "worker", "--join", two.edge, "--address", "127.0.0.3", "--detach")
+    assert done.returncode == 1
+    assert "the cluster hears another edge: a token is for one machine" in done.stderr
+    assert "tucano key add NAME --role node" in done.stderr
+    assert_nothing_runs_in(tmp_path / "third")
+    assert "edge" in two.nodes(), "the one that was there before"
+
+
 def test_from_another_machine_readers_look_and_administrators_do_all(two: Two) -> None:
     for token in (two.ann, two.ann.read_text(), two.root):
         with library.connect(token=token) as client:
