@@ -166,7 +166,8 @@ class MdpFront:
                 self._look(now)
                 dropped = broker.malformed + self._broken
                 if say <= now and dropped > said:
-                    log.warning("dropped %d malformed messages and connections so far", dropped)
+                    suspect = broker.suspect and f", of instances lastly of {broker.suspect}"
+                    log.warning("dropped %d malformed messages and connections so far%s", dropped, suspect)
                     say, said = now + _SAY, dropped
             lines.flush()
             if self._leaving:
@@ -179,7 +180,12 @@ class MdpFront:
                 clients.deafen()
 
     def _requests(self, line: ClientLine, event: int, now: float) -> None:
-        messages = self._heard(line, event)
+        try:
+            messages = self._heard(line, event)
+        except ProtocolError as error:
+            log.debug("a client was disconnected: %s", error)
+            self._broken += 1
+            messages = None
         if messages is None:
             self._clients.end(line)
             return
@@ -192,12 +198,18 @@ class MdpFront:
             self._broker.requests(client, messages, now)
 
     def _replies(self, line: PlaceLine, event: int, now: float) -> None:
-        place, broker = line.place, self._broker
-        messages = self._heard(line, event)
+        place, broker, why = line.place, self._broker, "ended"
+        try:
+            messages = self._heard(line, event)
+        except ProtocolError as error:
+            why = f"was disconnected ({error})"
+            log.warning("the instance %s %s", place.key[0], why)
+            self._broken += 1
+            messages = None
         if messages is None:
             self._drop(place)
             self._again[place] = now + _AGAIN
-            broker.disconnected(place, now)
+            broker.disconnected(place, now, why)
             return
         if place in self._dialed and line.peer.up:
             del self._dialed[place]
@@ -209,12 +221,7 @@ class MdpFront:
         if event & EPOLLOUT:
             line.flush()
             self._lines.watch(line)
-        try:
-            return line.read() if event & ~EPOLLOUT else []
-        except ProtocolError as error:
-            log.debug("the other side of a connection was disconnected: %s", error)
-            self._broken += 1
-            return None
+        return line.read() if event & ~EPOLLOUT else []
 
     def _take(self, now: float) -> None:
         with self._lock:

@@ -30,6 +30,7 @@ _USUAL: Final = pack([b"", MDP_1], more=True) + b"\x01"  # how nearly all reques
 _NAME: Final = len(_USUAL) + 1
 _ENVELOPE: Final = Struct(">BBQBB")  # a frame of 8 bytes, an empty one, and more to come
 _SIZE: Final = _ENVELOPE.size
+_NUMBER: Final = 8  # bytes of it that are the request's number
 
 
 class Broker:
@@ -42,6 +43,7 @@ class Broker:
     Attributes:
         malformed: Messages of clients and instances that were dropped: they follow no protocol.
         late: Answers that were dropped: nobody waited for them any more.
+        suspect: The instance that sent the last malformed one; empty for none.
     """
 
     def __init__(self, chance: random.Random, limits: Limits | None = None) -> None:
@@ -53,6 +55,7 @@ class Broker:
         self._number = 0
         self.malformed = 0
         self.late = 0
+        self.suspect = ""
 
     # --- what is told about instances --------------------------------------------------------------------------------
 
@@ -102,7 +105,7 @@ class Broker:
         place.service.sort_out(now)
         self._settle(place.service, now)
 
-    def disconnected(self, place: Place, now: float) -> None:
+    def disconnected(self, place: Place, now: float, why: str = "ended") -> None:
         """An instance cannot be reached any more: what it had is lost, and repeated if that does no harm."""
         place.up = False
         queue = place.service
@@ -116,8 +119,10 @@ class Broker:
                 ask.until = now + queue.wait
                 self._wait(queue, ask, first=True)
             else:
-                text = b"an instance of %b ended before it answered: it may or may not have done what was asked"
-                self._fail(place, ask, now, 502, text % queue.name.encode())
+                text = (
+                    f"an instance of {queue.name} {why} before it answered: it may or may not have done what was asked"
+                )
+                self._fail(place, ask, now, 502, text.encode())
         self._settle(queue, now)
 
     # --- requests and answers ----------------------------------------------------------------------------------------
@@ -197,12 +202,16 @@ class Broker:
         """One whose envelope is not, byte by byte, as it was sent."""
         frames = unpack(message)
         envelope = pack([frames[0], b""], more=True)
-        if envelope not in place.asks:
-            self.late += 1
-        elif len(frames) > 2 and not frames[1]:
+        ours = envelope in place.asks
+        if ours and len(frames) > 2 and not frames[1]:
             self.replies(place, [envelope + pack(frames[2:])], now)
-        else:
-            self.malformed += 1
+            return
+        if not ours and len(frames[0]) == _NUMBER:
+            self.late += 1
+            return
+        self.malformed += 1
+        self.suspect = place.key[0]
+        if ours:
             place.open -= 1
             text = b"an instance of %b broke the envelope of its answer" % place.service.name.encode()
             self._fail(place, place.asks.pop(envelope), now, 502, text)

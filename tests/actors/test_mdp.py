@@ -222,6 +222,17 @@ def test_what_an_instance_had_when_it_died_is_told_and_not_done_twice(world: Wor
     assert (world.answers, world.broker.late) == ([], lost)
 
 
+def test_an_instance_that_does_not_give_the_envelope_back_is_known(world: World) -> None:
+    world.apply("one")
+    world.ask(b"a")
+    world.reply("one", b"an answer, and nothing else")
+    assert (world.broker.malformed, world.broker.suspect, world.broker.late) == (1, "one", 0)
+    ((_, (envelope, *_)),) = world.sent
+    world.reply("one", envelope, b"without the empty frame")
+    assert [body[:2] for body in world.bodies()] == [(ERROR, b"502")]
+    assert world.broker.malformed == 2
+
+
 def test_what_may_be_repeated_goes_to_another_instance_and_is_answered_once(world: World) -> None:
     world.apply("one", "two", repeat=True)
     for number in range(10):

@@ -11,10 +11,10 @@ import pytest
 import zmq
 
 from tests.helpers import eventually
-from tests.tucano.mdp_kit import GREETING, HOST, READY, ZMQ, MajordomoClient, Stage
+from tests.tucano.mdp_kit import GREETING, HOST, READY, ZMQ, Instance, MajordomoClient, Stage
 from tucano.actors.proxy import Fronts, Service, Target
 from tucano.actors.proxy.mdp import ERROR
-from tucano.actors.proxy.zmtp import pack
+from tucano.actors.proxy.zmtp import MAX_MESSAGE, pack
 from tucano.mdp_front import MdpFront
 
 
@@ -107,6 +107,15 @@ def test_an_instance_that_is_no_zeromq_socket_takes_no_request(stage: Stage) -> 
         stage.route(Target("stranger", HOST, stranger.getsockname()[1], True), stage.instance().target())
         client = MajordomoClient(stage)
         assert [client.ask(b"echo", b"a") for _ in range(20)] == [[b"one", b"a"]] * 20
+
+
+def test_an_instance_whose_answer_is_too_long_is_named(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    loud = Instance("loud", zmq.REP, lambda _: [bytes(MAX_MESSAGE + 1)])
+    stage.instances.append(loud)
+    stage.route(loud.target())
+    client = MajordomoClient(stage)
+    assert client.ask(b"echo", b"a")[:2] == [ERROR, b"502"]
+    assert "the instance loud was disconnected (a message of more than 16777216 bytes)" in caplog.text
 
 
 def test_who_comes_back_by_its_own_name_gets_the_answers_that_it_waits_for(stage: Stage) -> None:

@@ -245,5 +245,7 @@ def _tell_entrance(the: Home, running: Running) -> None:
     if running.https_port:
         lacking = f"  (no certificate yet: `tucano tls add HOST{the.option}`)" * (not the.tls.exists())
         print(f"            https://{running.host}:{running.https_port}{lacking}")
+    if running.mdp_port:
+        print(f"            tcp://{running.host}:{running.mdp_port}  (ZeroMQ, for services with the protocol zmq)")
     if running.inside_port:
         print(f"  inside    http://127.0.0.1:{running.inside_port}  (for programs of this machine)")
