@@ -75,9 +75,11 @@ is:
     tucano1 NUL cluster NUL node NUL incarnation NUL address             (on the lane control)
     tucano1 NUL cluster NUL node NUL incarnation NUL address NUL lane    (on any other)
 
-and, for each connection anew, `NUL ~nonce`: 16 random hexadecimal digits in lower case. It may be left out, but two
-connections of one routing id are one to ZeroMQ, which keeps the later one: without it, who knows the rest of another
-node's can cut it off.
+and, for each connection anew, `NUL ~` with 24 hexadecimal digits in lower case. The first 8 are a number, greater than
+that of every connection which this incarnation made before: a network may still deliver what was sent by those, and
+once a later one has been heard on a lane, frames by an earlier one are refused. The other 16 are random. It may be left
+out, but two connections of one routing id are one to ZeroMQ, which keeps the later one: without it, who knows the rest
+of another node's can cut it off.
 
 `cluster` is 16 lower-case hexadecimal digits; `node` the node's name; `incarnation` the milliseconds since the epoch at
 which the node started, in decimal; `address` where its ROUTER receives, `tcp://HOST:PORT`. There is no handshake: the

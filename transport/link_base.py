@@ -6,6 +6,7 @@ Decided in `peers`, queued in `outgoing`; a link adds how frames travel, and who
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import threading
 from abc import ABC, abstractmethod
@@ -15,7 +16,7 @@ from tucano.transport.link import CONTROL, LANES, Kind, Lane, Letter, PeerInfo, 
 from tucano.transport.outgoing import Counts, Outgoing, Ways
 from tucano.transport.peers import NameTaken, Peers
 from tucano.transport.repeats import Repeats
-from tucano.transport.wire import BadFrame, Peer, decode, routing_id
+from tucano.transport.wire import BadFrame, Caller, Peer, decode, routing_id
 
 log = logging.getLogger("tucano.transport")
 
@@ -45,6 +46,7 @@ class LinkBase(ABC):
     def __init__(self, me: Peer, now: Callable[[], float]) -> None:
         self.refused = 0
         self._repeats = Repeats(log)
+        self._dials = itertools.count(1)  # connections that were made
         self._identities = {lane: routing_id(me, lane) for lane in LANES}
         self._address = me.address
         self._now = now
@@ -151,7 +153,7 @@ class LinkBase(ABC):
         """Do what a frame asks for. Called by one thread at a time, as is `_tick`."""
         try:
             try:
-                self._hear(*self._peers.who(identity), frame)
+                self._hear(self._peers.who(identity), frame)
             except NameTaken as error:
                 self._tell_taken(error)
                 raise
@@ -166,14 +168,15 @@ class LinkBase(ABC):
         text = str(why)
         self._repeats.warn(text[:_KIND], f"refused a frame: {text}")
 
-    def _hear(self, peer: Peer, lane: Lane, frame: bytes) -> None:
+    def _hear(self, caller: Caller, frame: bytes) -> None:
+        peer, lane, _ = caller
         receiver = self._receiver
         assert receiver is not None
         letters = decode(frame)
         if letters and letters[0].kind == Kind.TAKEN:
             self._hear_taken(peer.node, self._peers.taken(letters))
             return
-        heard = self._peers.heard(peer, lane, letters, self._now())
+        heard = self._peers.heard(caller, letters, self._now())
         if heard.went_down:
             self._gone(peer.node, heard.went_down)
         if heard.came_up:

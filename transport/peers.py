@@ -8,6 +8,9 @@ A name belongs to who has it and lives. An incarnation that comes later takes ov
 address (where the one before can receive no more: it has restarted), else when the one before has been silent for
 `CLAIM`; until then its frames are refused, and it is told so.
 
+A network may keep what was sent by a connection until a later one has been made in its place: once that one is heard,
+the one before is not.
+
 Heartbeats and goodbyes travel on the control lane, and only that lane's rhythm is judged; a first word may come on any.
 """
 
@@ -16,8 +19,8 @@ from __future__ import annotations
 import msgspec
 
 from tucano.transport.detector import Detector
-from tucano.transport.link import BEAT, CONTROL, Kind, Lane, Letter
-from tucano.transport.wire import BadFrame, Peer, read_routing_id
+from tucano.transport.link import BEAT, CONTROL, LANES, Kind, Letter
+from tucano.transport.wire import BadFrame, Caller, Peer, read_routing_id
 
 LATE = 4 * BEAT
 """Seconds between two ticks that mean that we were suspended ourselves, and could have heard nobody."""
@@ -68,13 +71,14 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class _Present:
-    """A peer that is up: its incarnation and its heartbeat."""
+    """A peer that is up, or silent: its incarnation, its heartbeat, and its last connection on each lane."""
 
-    __slots__ = ("detector", "peer")
+    __slots__ = ("connections", "detector", "peer")
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.detector = Detector()
+        self.connections = dict.fromkeys(LANES, 0)
 
 
 class Peers:
@@ -91,15 +95,15 @@ class Peers:
         self._ticked = now
         self._present: dict[str, _Present] = {}
         self._left: dict[str, Peer] = {}
-        self._silent: dict[str, Peer] = {}
-        self._identities: dict[bytes, tuple[Peer, Lane]] = {}
+        self._silent: dict[str, _Present] = {}
+        self._identities: dict[bytes, Caller] = {}
 
     def __contains__(self, node: str) -> bool:
         """Whether a node is up."""
         return node in self._present
 
-    def who(self, identity: bytes) -> tuple[Peer, Lane]:
-        """Whose frame it is, and on which lane it came, by its routing id.
+    def who(self, identity: bytes) -> Caller:
+        """Whose frame it is, and by which connection it came, by its routing id.
 
         Raises:
             BadFrame: a stranger's, of another cluster, or in our own name.
@@ -107,7 +111,8 @@ class Peers:
         """
         known = self._identities.get(identity)
         if known is None:
-            known = peer, _ = read_routing_id(identity)
+            known = read_routing_id(identity)
+            peer = known.peer
             if peer.node == self._me.node:
                 raise BadFrame(f"from a stranger in our own name: {identity!r}")
             if peer.cluster != self._me.cluster:
@@ -124,22 +129,25 @@ class Peers:
                 return letter.tag or "another node has our name"
         return ""
 
-    def heard(self, peer: Peer, lane: Lane, letters: list[Letter], now: float) -> Heard:
+    def heard(self, caller: Caller, letters: list[Letter], now: float) -> Heard:
         """Take note of a frame from a peer that `who` has named.
 
         Raises:
             NameTaken: another one that lives has its name.
-            BadFrame: from an incarnation that has been replaced, or has left; not on the control lane, from one that
-                has been silent there.
+            BadFrame: from an incarnation or by a connection that has been replaced, or one that has left; not on the
+                control lane, from one that has been silent there.
 
         """
+        peer, lane, connection = caller
         present = self._present.get(peer.node)
         went_down, came_up = "", False
         if present is None or present.peer != peer:
-            if lane != CONTROL and self._silent.get(peer.node) == peer:
-                raise BadFrame(f"from {peer.node}, which is silent on the control lane")
-            went_down = self._admit(peer, present, now)
+            went_down = self._admit(caller, present, now)
             present, came_up = self._present[peer.node], True
+        if connection != present.connections[lane]:
+            if connection < present.connections[lane]:
+                raise BadFrame(f"by a connection of {peer.node} that has been replaced")
+            present.connections[lane] = connection
         if lane != CONTROL:
             if came_up:
                 present.detector.forgive(now)  # the wait for its first beat begins
@@ -175,14 +183,23 @@ class Peers:
                 present.detector.forgive(now)
             elif present.detector.overdue(now):
                 del self._present[node]
-                self._silent[node] = present.peer
+                self._silent[node] = present
                 if len(self._silent) > _IDENTITIES:
                     del self._silent[next(iter(self._silent))]
                 silent.append((node, f"silent for {present.detector.silent_for(now):.1f} s"))
         return silent
 
-    def _admit(self, peer: Peer, present: _Present | None, now: float) -> str:
+    def _admit(self, caller: Caller, present: _Present | None, now: float) -> str:
         """Bring an incarnation up; returns why the one before is down, if there was one."""
+        peer, lane, connection = caller
+        silent = self._silent.get(peer.node)
+        if silent is not None and silent.peer == peer:
+            if lane != CONTROL:
+                raise BadFrame(f"from {peer.node}, which is silent on the control lane")
+            if connection < silent.connections[lane]:
+                raise BadFrame(f"by a connection of {peer.node} that has been replaced")
+        else:
+            silent = None
         if present is not None:
             holder = present.peer
             if holder.address == peer.address:
@@ -196,5 +213,7 @@ class Peers:
             raise BadFrame(f"from an incarnation of {peer.node} that has said goodbye")
         self._left.pop(peer.node, None)
         self._silent.pop(peer.node, None)
-        self._present[peer.node] = _Present(peer)
+        self._present[peer.node] = fresh = _Present(peer)
+        if silent is not None:
+            fresh.connections = silent.connections
         return "" if present is None else "replaced by a new incarnation"

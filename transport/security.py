@@ -116,7 +116,7 @@ def vouch(guest: Guest | None, identity: bytes) -> None:
         BadFrame: it does not.
 
     """
-    peer, _ = read_routing_id(identity)
+    peer = read_routing_id(identity).peer
     if guest is None:
         raise BadFrame(f"from one who says to be {peer.node}, with a key that nobody knows")
     if guest.revoked:

@@ -4,8 +4,8 @@ A *frame* is one ZeroMQ message part: a msgpack array of letters, each an array 
 `[kind, to, sender, id, ttl_ms, tag, body, trace]`. What waits for one peer travels together in one frame.
 
 A *routing id* names the peer for the whole connection: `tucano1 NUL cluster NUL node NUL incarnation NUL address`, and
-`NUL lane` on all lanes but control, and may end in `NUL ~nonce`; at most 255 bytes, so that the very first frame of a
-stranger says whose it is and where answers go. A node that restarts has a higher incarnation (its start, in
+`NUL lane` on all lanes but control, and may end in `NUL ~connection`; at most 255 bytes, so that the very first frame
+of a stranger says whose it is and where answers go. A node that restarts has a higher incarnation (its start, in
 milliseconds since the epoch); frames of a lower one are refused as stale.
 """
 
@@ -39,7 +39,7 @@ NODE = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?\Z")
 _CLUSTER = re.compile(r"^[0-9a-f]{16}\Z")
 _ADDRESS = re.compile(r"^tcp://[0-9A-Za-z.:\[\]-]{1,80}:[0-9]{1,5}\Z")
 
-_NONCE = re.compile(rb"^~[0-9a-f]{16}\Z")
+_CONNECTION = re.compile(rb"^~([0-9a-f]{8})[0-9a-f]{16}\Z")
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Letter])
@@ -56,6 +56,14 @@ class Peer(NamedTuple):
     node: str
     incarnation: int
     address: str
+
+
+class Caller(NamedTuple):
+    """Whose connection it is, on which lane, and the how manieth that its peer has made; a later one replaces it."""
+
+    peer: Peer
+    lane: Lane
+    connection: int = 0
 
 
 def check_name(name: str) -> None:
@@ -77,13 +85,21 @@ def routing_id(peer: Peer, lane: Lane = CONTROL) -> bytes:
     return raw
 
 
-def for_connection(identity: bytes, nonce: int) -> bytes:
-    """A routing id for one connection; with a nonce of 64 random bits nobody can guess it, and take the name over."""
-    return b"%b\0~%016x" % (identity, nonce)
+def for_connection(identity: bytes, number: int, nonce: int) -> bytes:
+    """A routing id for one connection.
+
+    Args:
+        identity: of peer and lane.
+        number: greater than that of all connections before it on this lane: what a network still has of those, and
+            delivers late, is known by it.
+        nonce: 64 random bits: nobody can guess them, and take the name over.
+
+    """
+    return b"%b\0~%08x%016x" % (identity, number, nonce)
 
 
-def read_routing_id(raw: bytes) -> tuple[Peer, Lane]:
-    """Who says to be calling, and on which lane.
+def read_routing_id(raw: bytes) -> Caller:
+    """Who says to be calling.
 
     Raises:
         BadFrame: it is no routing id of this protocol.
@@ -91,7 +107,9 @@ def read_routing_id(raw: bytes) -> tuple[Peer, Lane]:
     """
     try:
         protocol, cluster, node, incarnation, address, *lanes = raw.split(b"\0")
-        if lanes and _NONCE.match(lanes[-1]):
+        connection = 0
+        if lanes and (said := _CONNECTION.match(lanes[-1])):
+            connection = int(said[1], 16)
             lanes.pop()
         peer = Peer(cluster.decode("ascii"), node.decode("ascii"), int(incarnation), address.decode("ascii"))
         lane: Lane = CONTROL
@@ -110,7 +128,7 @@ def read_routing_id(raw: bytes) -> tuple[Peer, Lane]:
     )
     if not sane:
         raise BadFrame(f"not a routing id of this protocol: {raw[:80]!r}")
-    return peer, lane
+    return Caller(peer, lane, connection)
 
 
 def encode(letters: Sequence[Letter]) -> bytes:

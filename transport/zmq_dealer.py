@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 import time
 from collections.abc import Callable
 from typing import Final
@@ -12,7 +11,6 @@ import zmq
 
 from tucano.transport.outgoing import HELD, Counts, Outgoing
 from tucano.transport.pusher import Pusher
-from tucano.transport.wire import for_connection
 
 SEND_FRAMES: Final = 64
 """Frames on one lane to one peer that ZeroMQ holds before letters gather in the queue, where they are bounded and seen:
@@ -38,7 +36,7 @@ class Dealer(Outgoing):
 
     Args:
         context: whose socket.
-        identity: the routing id, which gets a nonce for each connection.
+        identity: makes the routing id of a connection.
         address: where the peer receives.
         counts: of its lane.
         pusher: sends what gathers here.
@@ -49,7 +47,7 @@ class Dealer(Outgoing):
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
-        identity: bytes,
+        identity: Callable[[], bytes],
         address: str,
         counts: Counts,
         pusher: Pusher,
@@ -71,7 +69,7 @@ class Dealer(Outgoing):
 
     def _connect(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
-        socket.set(zmq.ROUTING_ID, for_connection(self._identity, secrets.randbits(64)))
+        socket.set(zmq.ROUTING_ID, self._identity())
         socket.set(zmq.LINGER, 200)
         socket.set(zmq.SNDHWM, SEND_FRAMES)
         socket.set(zmq.IMMEDIATE, 1)  # queue with us, where it is bounded and seen, not for a peer that is away

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from tucano.transport.outgoing import Counts, Outgoing
 from tucano.transport.pusher import Pusher
 from tucano.transport.secured import Secured
 from tucano.transport.security import Insecure, Ring
-from tucano.transport.wire import MAX_FRAME, BadFrame, Peer
+from tucano.transport.wire import MAX_FRAME, BadFrame, Peer, for_connection
 from tucano.transport.zmq_dealer import Dealer
 
 log = logging.getLogger("tucano.transport")
@@ -106,7 +107,12 @@ class ZmqLink(LinkBase):
 
     def _open(self, node: str, address: str, lane: Lane, counts: Counts) -> Outgoing:
         secure = functools.partial(self._secured.dial, node=node, address=address)
-        return Dealer(self._context, self._identities[lane], address, counts, self._pusher, secure)
+        identity = functools.partial(self._identity, lane)
+        return Dealer(self._context, identity, address, counts, self._pusher, secure)
+
+    def _identity(self, lane: Lane) -> bytes:
+        """The routing id of a connection that is about to be made."""
+        return for_connection(self._identities[lane], next(self._dials), secrets.randbits(64))
 
     def soon(self) -> None:
         """See `Link.soon`: in at most `pusher.SOON` seconds, or when the interpreter gives the pusher its turn."""

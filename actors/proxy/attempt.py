@@ -64,9 +64,9 @@ class Attempt(ABC):
     """
 
     __slots__ = (
-        "_backend", "_bond", "_excuse", "_fed", "_fields", "_half_closed", "_held", "_id", "_keep", "_line", "_losses",
-        "_method", "_onward", "_over", "_retries", "_route", "_sent", "_shared", "_status", "_touched", "_tried",
-        "_upstream", "_watch", "began", "bodiless", "body", "client", "hold_until", "http10", "tunnel",
+        "_backend", "_bond", "_dying", "_excuse", "_fed", "_fields", "_half_closed", "_held", "_id", "_keep", "_line",
+        "_losses", "_method", "_onward", "_over", "_retries", "_route", "_sent", "_shared", "_status", "_touched",
+        "_tried", "_upstream", "_watch", "began", "bodiless", "body", "client", "hold_until", "http10", "tunnel",
     )  # fmt: skip
 
     def __init__(self, client: "Client", request: Request) -> None:
@@ -86,7 +86,8 @@ class Attempt(ABC):
         self._backend: Backend | None = None
         self._upstream: Upstream | None = None
         self._tried: tuple[Backend, ...] = ()  # refused or failed, in this round
-        self._losses = 0  # connections that were lost before an answer
+        self._losses = 0  # instances that were lost before an answer
+        self._dying: Backend | None = None  # the last of them, if it may take one more connection with it
         self._retries = 0  # attempts beyond the first
         self._over = False
         self._bond: Bond | None = None
@@ -157,7 +158,7 @@ class Attempt(ABC):
     def _ask(self, route: "Route", backend: Backend) -> None:
         backend.open += 1
         self._backend = backend
-        upstream = backend.take(checked=self._losses > 0 or self._method not in _IDEMPOTENT)
+        upstream = None if self._losses else backend.take(checked=self._method not in _IDEMPOTENT)
         if upstream is not None:
             self._send(upstream)
         else:
@@ -221,15 +222,17 @@ class Attempt(ABC):
         self._retries += 1
         backend.tally.retries += 1
 
-    def _may_repeat(self) -> bool:
-        return self._method in _IDEMPOTENT and self._losses + 1 < _LOSSES  # this one is lost, too
+    def _may_repeat(self, backend: Backend) -> bool:
+        return self._method in _IDEMPOTENT and self._losses + (backend is not self._dying) < _LOSSES
 
     def _repeat(self, backend: Backend, upstream: Upstream) -> None:
         """Try again after a connection was lost before its answer."""
         route = self._route
         if route is None:
             return
-        self._losses += 1
+        self._losses += backend is not self._dying
+        # Of who is killed Linux ends the connections first, the listener last: a new one is made, and lost with it.
+        self._dying = backend if upstream.reused else None
         self._retry(backend)
         if not upstream.reused:
             self._tried += (backend,)

@@ -165,7 +165,7 @@ class Exchange(Ending):
         else:
             if self._touched or not upstream.reused:  # an idle connection may end at any time, which says nothing
                 self._failed(backend)
-            if self._touched or self._held is None or not self._may_repeat():
+            if self._touched or self._held is None or not self._may_repeat(backend):
                 self._refuse(own.closed_early(self._name()), backend)
             else:
                 self._watch = None
@@ -173,11 +173,11 @@ class Exchange(Ending):
 
     def forsaken(self) -> None:
         """Its instance has left the table, perhaps with its machine and without a word: try another if that is safe."""
-        upstream, route = self._upstream, self._route
-        if upstream is None or route is None or route.gone or not route.rota.members:
+        upstream, backend, route = self._upstream, self._backend, self._route
+        if upstream is None or backend is None or route is None or route.gone or not route.rota.members:
             return
         begun = self.tunnel or self._status or self._touched or self._held is None
-        if not begun and self._may_repeat():
+        if not begun and self._may_repeat(backend):
             self.lost()
             upstream.transport.abort()
 

@@ -152,6 +152,34 @@ def test_a_request_that_kills_instances_kills_few(stage: Stage) -> None:
     assert sum(len(one.heads) for one in instances) == 3
 
 
+def test_an_instance_that_is_killed_costs_a_request_its_connections_and_counts_once(stage: Stage) -> None:
+    """As Linux ends a process: its connections one by one, its listener last."""
+    last = threading.Barrier(4)  # those that are kept, and then one that is made too late
+
+    def die(instance: Instance, wire: Wire) -> None:
+        head = wire.head()
+        if instance.go.is_set():
+            wire.send(OK)
+        elif instance.connections <= 3 and head is not None:
+            last.wait(20)
+            wire.send(OK)
+            wire.head()
+        else:
+            instance.go.set()
+
+    dying = stage.instance("dying", die)
+    stage.route(dying.target())
+    wires = [stage.wire() for _ in range(3)]
+    for wire in wires:
+        wire.send(GET)
+    last.wait(20)
+    assert [wire.reply().status for wire in wires] == [200, 200, 200]
+    assert stage.ask(GET).status == 200
+    assert dying.connections == 5
+    stats = stage.proxy.stats()["hello"]
+    assert (stats.errors, stats.retries) == (0, 2)
+
+
 def test_a_post_does_not_fail_because_an_idle_connection_was_closed(stage: Stage) -> None:
     def script(instance: Instance, wire: Wire) -> None:
         head = wire.head()

@@ -49,8 +49,8 @@ def message(data: bytes) -> None:
 def identity(data: bytes) -> None:
     """A routing id."""
     with contextlib.suppress(wire.BadFrame):
-        peer, lane = wire.read_routing_id(data)
-        assert wire.read_routing_id(wire.routing_id(peer, lane)) == (peer, lane)
+        peer, lane, _ = wire.read_routing_id(data)
+        assert wire.read_routing_id(wire.routing_id(peer, lane)) == (peer, lane, 0)
 
 
 def request(data: bytes) -> None:

@@ -30,8 +30,7 @@ from tucano.actors.kernel import Child, Law, System
 from tucano.actors.kernel.reply import Asker
 from tucano.actors.node import Node
 from tucano.actors.worker_mgr import WorkerMgr
-from tucano.transport.link import Lane
-from tucano.transport.wire import Peer
+from tucano.transport.wire import Caller
 from tucano.transport.zmq_door import ZmqDoor
 from tucano.transport.zmq_link import ZmqLink
 
@@ -47,9 +46,9 @@ class CountedLink(ZmqLink):
         self.reasons: collections.Counter[str] = collections.Counter()
         super().__init__(*args, **named)
 
-    def _hear(self, peer: Peer, lane: Lane, frame: bytes) -> None:
-        super()._hear(peer, lane, frame)
-        self.taken += peer.incarnation < LATELY  # a stranger's: the friend's is of today
+    def _hear(self, caller: Caller, frame: bytes) -> None:
+        super()._hear(caller, frame)
+        self.taken += caller.peer.incarnation < LATELY  # a stranger's: the friend's is of today
 
     def _refuse(self, why: object) -> None:
         self.reasons[re.sub(r"[0-9]+", "N", re.sub(r" - at `.*`|[b ]['\"].*|(?<=tcp:).*", "", str(why)))[:50]] += 1

@@ -36,12 +36,12 @@ def test_the_golden_bytes_of_routing_ids() -> None:
     golden = b"tucano1\x000123456789abcdef\x00worker-1\x001700000000000\x00tcp://10.0.0.7:4711"
     assert wire.routing_id(peer) == golden
     assert wire.routing_id(peer, "bulk") == golden + b"\x00bulk"
-    assert wire.read_routing_id(golden) == (peer, "control")
-    assert wire.for_connection(golden, 255) == golden + b"\x00~00000000000000ff"
-    assert wire.read_routing_id(wire.for_connection(golden, 2**64 - 1)) == (peer, "control")
-    assert wire.read_routing_id(wire.for_connection(golden + b"\x00bulk", 7)) == (peer, "bulk")
-    assert wire.read_routing_id(golden + b"\x00metrics") == (peer, "metrics")
-    for extra in (b"\0control", b"\0other", b"\0", b"\0bulk\0bulk"):
+    assert wire.read_routing_id(golden) == (peer, "control", 0)
+    assert wire.for_connection(golden, 18, 255) == golden + b"\x00~0000001200000000000000ff"
+    assert wire.read_routing_id(wire.for_connection(golden, 2**32 - 1, 2**64 - 1)) == (peer, "control", 2**32 - 1)
+    assert wire.read_routing_id(wire.for_connection(golden + b"\x00bulk", 18, 7)) == (peer, "bulk", 18)
+    assert wire.read_routing_id(golden + b"\x00metrics") == (peer, "metrics", 0)
+    for extra in (b"\0control", b"\0other", b"\0", b"\0bulk\0bulk", b"\0~" + b"0" * 16, b"\0~" + b"G" * 24):
         with pytest.raises(wire.BadFrame):
             wire.read_routing_id(golden + extra)
 

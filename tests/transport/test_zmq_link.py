@@ -150,3 +150,30 @@ def test_who_connects_anew_is_heard_although_its_old_connection_looks_alive(node
     for dealer in dealers:
         dealer.close()
     context.term()
+
+
+def test_a_connection_that_is_made_anew_says_that_it_is_the_later_one(node: tuple[ZmqLink, Box]) -> None:
+    """And what the earlier one still had on its way, as behind a cut cable, is not heard after it: at most too late."""
+    a, box_a = node
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with context, context.socket(zmq.ROUTER) as ear:
+        ear.set(zmq.RCVTIMEO, 20_000)
+        a.connect("b", f"tcp://127.0.0.1:{ear.bind_to_random_port('tcp://127.0.0.1')}")
+        seen = [wire.read_routing_id(ear.recv_multipart()[0]).connection]
+        a._ways["b"].forget(renew=True)
+        while (latest := wire.read_routing_id(ear.recv_multipart()[0]).connection) == seen[0]:
+            continue
+        assert latest > seen[0]
+        b = wire.routing_id(wire.Peer(CLUSTER, "b", 1, "tcp://127.0.0.1:9"))
+        with contextlib.ExitStack() as stack:
+            early, late = (stack.enter_context(context.socket(zmq.DEALER)) for _ in range(2))
+            for number, dealer in enumerate((early, late), 1):
+                dealer.set(zmq.ROUTING_ID, wire.for_connection(b, number, number))
+                dealer.set(zmq.LINGER, 0)
+                dealer.connect(a.address)
+                dealer.send(wire.encode([tell(str(number))]))
+                eventually(lambda number=number: len(box_a.got) == number)  # type: ignore[misc]
+            before = a.refused
+            early.send(wire.encode([tell("from before")]))
+            eventually(lambda: a.refused == before + 1)
+        assert box_a.got == [("b", tell("1")), ("b", tell("2"))]
