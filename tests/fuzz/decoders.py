@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
+import random
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,11 @@ from tucano.actors.kernel import Ref, Refused
 from tucano.actors.kernel.message import Codec
 from tucano.actors.kernel.trace import read as read_context
 from tucano.actors.messages import operations
+from tucano.actors.messages.model import Route
+from tucano.actors.proxy import Service, Target
+from tucano.actors.proxy import zmtp as zeromq
+from tucano.actors.proxy.mdp import Broker
+from tucano.actors.proxy.mdp_queue import Client
 from tucano.actors.pure import requests
 from tucano.token import PREFIX, BadToken, _check, parse
 from tucano.transport import wire
@@ -76,6 +82,66 @@ def artifact(data: bytes) -> None:
         unpack(Path(name) / "packed", Path(name) / "unpacked")
 
 
+def zmtp(data: bytes) -> None:
+    """What comes to the users' ZeroMQ front: a byte for how many come at once, one for whose it is, the stream."""
+    size, kind, data = data[:1], data[1:2], data[2:]
+    whole, pieces = (Stream(b"\x01" if kind == b"\x01" else b"") for _ in range(2))
+    whole.feed(data)
+    for at in range(0, len(data), (size or b"\0")[0] + 1):
+        pieces.feed(data[at : at + size[0] + 1])
+    assert whole.refused == pieces.refused
+    if not whole.refused:
+        assert (whole.heard, whole.said) == (pieces.heard, pieces.said)
+    whole.serve()
+    pieces.serve()
+
+
+class Stream:
+    """One connection of the front, and a broker that hears its messages."""
+
+    def __init__(self, instance: bytes) -> None:
+        self.heard: list[bytes] = []
+        self.said = b""
+        self.refused = False
+        self._is_instance = bool(instance)
+        self._peer = zeromq.Peer(b"DEALER" if instance else b"ROUTER", self._say, alike=not instance)
+
+    def _say(self, data: bytes) -> None:
+        self.said += data
+
+    def feed(self, data: bytes) -> None:
+        """Hear what has come, unless it was refused before."""
+        if not self.refused:
+            try:
+                self.heard += self._peer.feed(data)
+            except zeromq.ProtocolError:
+                self.refused = True
+
+    def serve(self) -> None:
+        """Take what was heard for requests, or for an instance's answers: who asks has one answer for each at most."""
+        answers: list[bytes] = []
+        client, broker = Client(answers.append), Broker(random.Random(1))
+        target = Target("one", "h", 1, True)
+        ((place,), _) = broker.apply([Service("echo", (target,), False, Route(protocol="zmq"))], 0.0)
+        sent: list[bytes] = []
+        place.send = sent.append
+        broker.connected(place, 0.0)
+        if self._is_instance:
+            for _ in range(10):
+                broker.requests(client, [_REQUEST], 0.0)
+            broker.replies(place, self.heard, 0.0)
+        else:
+            broker.requests(client, self.heard, 0.0)
+            for request in sent:
+                assert zeromq.unpack(request)[1] == b""
+        broker.disconnected(place, 1.0)
+        assert client.load == 0
+        assert len(answers) == (10 if self._is_instance else len(self.heard) - broker.malformed)
+
+
+_REQUEST = zeromq.pack([b"", b"MDPC01", b"echo", b"x"])
+
 DECODERS: dict[str, Callable[[bytes], None]] = {
     "frame": frame, "message": message, "identity": identity, "request": request, "token": token, "artifact": artifact,
+    "zmtp": zmtp,
 }  # fmt: skip

@@ -15,7 +15,7 @@ import msgspec
 
 from tests.fuzz.corpus import load, save
 
-NAMES = ("frame", "message", "identity", "request", "token", "artifact")
+NAMES = ("frame", "message", "identity", "request", "token", "artifact", "zmtp")
 KEPT = 120
 """Samples of one decoder that are kept, of all sizes."""
 SMALL = 2048
@@ -25,7 +25,9 @@ SMALL = 2048
 def seeds(name: str) -> list[bytes]:
     """Where a decoder's run begins: what is legitimate, and what earlier runs have found."""
     from tests.fuzz.mutate import Mutator
+    from tests.tucano.mdp_kit import GREETING, READY
     from tucano.actors.disk.artifact import pack
+    from tucano.actors.proxy import zmtp
     from tucano.token import Token
     from tucano.transport.wire import Peer, routing_id
 
@@ -51,6 +53,13 @@ def seeds(name: str) -> list[bytes]:
                 (Path(place) / "in" / "link").symlink_to("sub/run.sh")
                 pack(Path(place) / "in", Path(place) / "out")
                 made = [gzip.decompress((Path(place) / "out").read_bytes())]
+        case "zmtp":
+            bodies = [[b"", b"MDPC01", b"echo", b"x"], [b"MDPC02", b"\x01", b"echo", b"", b"y" * 300], [b"", b"MDPC01"]]
+            asked = GREETING + READY + b"".join(map(zmtp.pack, bodies)) + b"\x04\x07\x04PING\0\0"
+            answers = b"".join(zmtp.pack([number.to_bytes(8), b"", b"z"]) for number in range(1, 12))
+            router = READY.replace(b"\x19", b"\x1c").replace(b"\x03REQ", b"\x06ROUTER")
+            old = b"\xff" + bytes(8) + b"\x7f\x01\x05\x00\x00" + zmtp.pack(bodies[0])
+            made = [b"\xff\0" + asked, b"\x05\0" + asked, b"\xff\x01" + GREETING + router + answers, b"\x02\0" + old]
     return [*made, *load(name)]
 
 
