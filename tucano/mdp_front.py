@@ -149,18 +149,11 @@ class MdpFront:
             events = lines.poll(_TICK)
             now = clock()
             for fd, event in events:
-                line = lines.get(fd)
-                if isinstance(line, ClientLine):
-                    self._requests(line, event, now)
-                elif isinstance(line, PlaceLine):
-                    self._replies(line, event, now)
-                elif fd == self._bell:
-                    os.eventfd_read(self._bell)
-                    self._take(now)
-                elif fd == clients.fd:
-                    clients.accept(now)
-                elif fd == clients.way:
-                    clients.take()
+                try:
+                    self._handle(fd, event, now)
+                except Exception:  # a bug must cost one connection, not all
+                    log.exception("what came by a connection could not be handled")
+                    self._lose(fd, now)
             if look <= now:
                 look = now + _TICK
                 self._look(now)
@@ -179,6 +172,30 @@ class MdpFront:
                 clients.close_door()
                 clients.deafen()
 
+    def _handle(self, fd: int, event: int, now: float) -> None:
+        line = self._lines.get(fd)
+        if isinstance(line, ClientLine):
+            self._requests(line, event, now)
+        elif isinstance(line, PlaceLine):
+            self._replies(line, event, now)
+        elif fd == self._bell:
+            os.eventfd_read(self._bell)
+            self._take(now)
+        elif fd == self._clients.fd:
+            self._clients.accept(now)
+        elif fd == self._clients.way:
+            self._clients.take()
+
+    def _lose(self, fd: int, now: float, why: str = "was disconnected") -> None:
+        """A connection is over, or is to be."""
+        line = self._lines.get(fd)
+        if isinstance(line, ClientLine):
+            self._clients.end(line)
+        elif isinstance(line, PlaceLine):
+            self._drop(line.place)
+            self._again[line.place] = now + _AGAIN
+            self._broker.disconnected(line.place, now, why)
+
     def _requests(self, line: ClientLine, event: int, now: float) -> None:
         try:
             messages = self._heard(line, event)
@@ -187,7 +204,7 @@ class MdpFront:
             self._broken += 1
             messages = None
         if messages is None:
-            self._clients.end(line)
+            self._lose(line.fd, now)
             return
         client = line.client or self._clients.meet(line)
         if self._pending:  # first: what is asked after new routes were made goes by them
@@ -207,9 +224,7 @@ class MdpFront:
             self._broken += 1
             messages = None
         if messages is None:
-            self._drop(place)
-            self._again[place] = now + _AGAIN
-            broker.disconnected(place, now, why)
+            self._lose(line.fd, now, why)
             return
         if place in self._dialed and line.peer.up:
             del self._dialed[place]

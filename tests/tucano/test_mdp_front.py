@@ -13,7 +13,7 @@ import zmq
 from tests.helpers import eventually
 from tests.tucano.mdp_kit import GREETING, HOST, READY, ZMQ, Instance, MajordomoClient, Stage
 from tucano.actors.proxy import Fronts, Service, Target
-from tucano.actors.proxy.mdp import ERROR
+from tucano.actors.proxy.mdp import ERROR, Broker
 from tucano.actors.proxy.zmtp import MAX_MESSAGE, pack
 from tucano.mdp_front import MdpFront
 
@@ -116,6 +116,19 @@ def test_an_instance_whose_answer_is_too_long_is_named(stage: Stage, caplog: pyt
     client = MajordomoClient(stage)
     assert client.ask(b"echo", b"a")[:2] == [ERROR, b"502"]
     assert "the instance loud was disconnected (a message of more than 16777216 bytes)" in caplog.text
+
+
+def test_a_bug_costs_one_connection_and_not_all(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.route(stage.instance().target())
+    victim, other = stage.wire(), MajordomoClient(stage)
+    monkeypatch.delattr(Broker, "_unknown")
+    victim.say(b"", b"MDPC01", b"nobody", b"a")
+    with pytest.raises(AssertionError, match="the connection has ended"):
+        victim.hear()
+    assert other.ask(b"echo", b"a") == [b"one", b"a"]
+    assert "has no attribute '_unknown'" in caplog.text
 
 
 def test_who_comes_back_by_its_own_name_gets_the_answers_that_it_waits_for(stage: Stage) -> None:
