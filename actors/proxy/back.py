@@ -9,7 +9,7 @@ from .affinity import token
 from .answer import Answer, Answers
 from .log import escaped
 from .policies import Candidate
-from .reading import LONG, SLOW_CLIENT
+from .reading import SLOW_CLIENT, Turns
 from .rules import BARE_LF, MAX_HEAD, Refused
 from .sending import Connection
 from .tally import Tally
@@ -23,6 +23,10 @@ class Asker(Protocol):
 
     http10: bool
     bodiless: bool
+
+    @property
+    def turns(self) -> Turns:
+        """Where the connection waits while others are read."""
 
     def touch(self) -> None:
         """The first bytes of an answer came, not yet its whole head."""
@@ -148,14 +152,16 @@ class Upstream(Connection):
         asker.answered(answer, length, out, done=self._over(body, rest))
 
     def _more(self, asker: Asker, body: framing.Body, data: bytes) -> None:
-        if len(data) > LONG:
-            self.give_way()
+        turns = asker.turns
+        began = turns.clock()
         piece, rest = body.feed(data)
         over = self._over(body, rest)
         if piece:
             asker.relay(piece)
         if over:
             asker.ended()
+        else:
+            turns.had(self, len(data), began)
 
     def _over(self, body: framing.Body, rest: bytes) -> bool:
         if not body.done:

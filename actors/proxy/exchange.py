@@ -7,7 +7,7 @@ from .answer import CLOSES, STAYS, STAYS_10, Answer
 from .back import SHORT, Upstream
 from .ending import Ending
 from .head import CHUNKED, UNTIL_CLOSE
-from .reading import SLOW_INSTANCE
+from .reading import SLOW_INSTANCE, Turns
 
 _REPEATABLE: Final = 64 * 1024  # bytes of a request's body that are held so that it can be sent again
 
@@ -16,6 +16,11 @@ class Exchange(Ending):
     """One request and its answer."""
 
     __slots__ = ()
+
+    @property
+    def turns(self) -> Turns:
+        """See `Asker`."""
+        return self._shared.turns
 
     # --- the request -------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from .answer import CLOSES
 from .exchange import Exchange
 from .head import Request
 from .log import escaped
-from .reading import LONG, MANY_REQUESTS, SLOW_INSTANCE
+from .reading import MANY_REQUESTS, SLOW_INSTANCE
 from .rules import EMPTY_LINES, Refused, check_partial
 from .sending import Connection
 from .shared import Shared
@@ -136,7 +136,7 @@ class Client(Connection):
             data = data[end + 4 :]
             if exchange.body is not None:
                 try:
-                    data = exchange.feed(data)
+                    data = self._fed(exchange, data)
                 except Refused as refused:
                     self._break_off(exchange, refused)
                     return
@@ -154,14 +154,19 @@ class Client(Connection):
         return Exchange(self, request)
 
     def _body(self, exchange: Exchange, data: bytes) -> None:
-        if len(data) > LONG:
-            self.give_way()
         try:
-            self._buffer = exchange.feed(data)
+            self._buffer = self._fed(exchange, data)
         except Refused as refused:
             self._break_off(exchange, refused)
             return
         self._await_body(exchange)
+
+    def _fed(self, exchange: Exchange, data: bytes) -> bytes:
+        turns = self.shared.turns
+        began = turns.clock()
+        rest = exchange.feed(data)
+        turns.had(self, len(data), began)
+        return rest
 
     def _await_body(self, exchange: Exchange) -> None:
         self.deadline = inf if exchange.body is None else self.shared.clock() + exchange.idle

@@ -21,6 +21,7 @@ from .head import Heads
 from .listening import listen
 from .log import AccessLog, Format
 from .log_file import LogFile
+from .reading import Turns
 from .redirect import RedirectingClient
 from .sending import Outbox
 from .shared import Shared, Timeouts
@@ -231,7 +232,8 @@ class Proxy:
                 file = LogFile(self._access_log)
             log = AccessLog(file, self._wall, self._log_format)
             table = Table(loop, self._chance, self._clock)
-            shared = Shared(loop, table, Heads(), log, self._clock, self._timeouts, Outbox(loop))
+            turns = Turns(loop, self._clock)
+            shared = Shared(loop, table, Heads(), log, self._clock, self._timeouts, Outbox(loop), turns)
             self._fronts = await self._open(shared)
         except OSError as error:
             if file is not None:

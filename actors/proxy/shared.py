@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import request_id
 from .head import Heads
 from .log import AccessLog
+from .reading import Turns
 from .sending import Outbox
 from .table import Table
 
@@ -50,6 +51,7 @@ class Shared:
     clock: Callable[[], float]
     timeouts: Timeouts
     outbox: Outbox
+    turns: Turns
     ids: Iterator[bytes] = field(default_factory=request_id.make)
     stopping: bool = False  # every connection's next request is its last
     patience: float = 0.0  # seconds that a kept connection then has for it

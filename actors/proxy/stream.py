@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Final, cast
 
 from .pick import Candidate
+from .reading import SLOW_OTHER, Reading, Turns
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -40,14 +41,13 @@ class Place(Candidate):
         self.tally = Tally()
 
 
-class End(asyncio.Protocol):
+class End(Reading):
     """One of a stream's two connections: what comes in here goes out at the other end."""
 
-    __slots__ = ("_other", "_stream", "ended", "transport")
-
-    transport: asyncio.Transport
+    __slots__ = ("_other", "_stream", "ended")
 
     def __init__(self, stream: "Stream", other: "End | None" = None) -> None:
+        super().__init__()
         self._stream = stream
         self._other = other
         self.ended = False  # its side has sent all that it will
@@ -74,9 +74,12 @@ class End(asyncio.Protocol):
         stream.still = 0.0
         if self._other is None:
             stream.early += data
-            self.hold(full=True)
+            self.hold_back(SLOW_OTHER)
             return
+        turns = stream.turns
+        began = turns.clock()
         self._other.send(data)
+        turns.had(self, len(data), began)
 
     def eof_received(self) -> bool:
         """It sends no more: tell the other side, which may go on. True keeps our own direction open."""
@@ -109,20 +112,12 @@ class End(asyncio.Protocol):
     def pause_writing(self) -> None:
         """It reads slower than the other sends."""
         if self._other is not None:
-            self._other.hold(full=True)
+            self._other.hold_back(SLOW_OTHER)
 
     def resume_writing(self) -> None:
         """It has caught up."""
         if self._other is not None:
-            self._other.hold(full=False)
-
-    def hold(self, *, full: bool) -> None:
-        """Read no more here for now, or again."""
-        if not self.ended and not self.transport.is_closing():
-            if full:
-                self.transport.pause_reading()
-            else:
-                self.transport.resume_reading()
+            self._other.let_go(SLOW_OTHER)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""
@@ -155,6 +150,11 @@ class Stream:
         self.early = b""
         self.still = 0.0
         self.hold_until = 0.0
+
+    @property
+    def turns(self) -> Turns:
+        """Where an end waits while others are read."""
+        return self._shared.turns
 
     @property
     def near(self) -> End:
@@ -219,7 +219,7 @@ class Stream:
         if self._near.ended:
             far.finish()
         else:
-            self._near.hold(full=False)
+            self._near.let_go(SLOW_OTHER)
 
     def _unjoin(self) -> None:
         self._far = None
