@@ -252,8 +252,14 @@ class Attempt(ABC):
         self._excuse = own.full(route.name)
         if now >= self.hold_until:
             self.give_up()
-        elif not route.line.add(self):
+        elif route.line.add(self):
+            self._shared.make_room(route)
+        else:
             self._refuse(own.full(route.name))
+
+    def has_place(self, route: "Route") -> bool:
+        """It is at an instance of this service, and no answer has begun."""
+        return self._route is route and self._backend is not None and not self._touched
 
     def _hold(self, route: "Route") -> None:
         now = self._shared.clock()

@@ -84,6 +84,7 @@ class Client(Connection):
         super().connection_lost(exc)
         shared = self.shared
         shared.clients.discard(self)
+        shared.half_closed.pop(self, None)
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.abandon()
@@ -142,8 +143,8 @@ class Client(Connection):
                     return
             exchange.start()
             if self.exchange is not None:
-                if exchange.body is not None:
-                    self._await_body(exchange)
+                if exchange.body is not None or self._ended:
+                    self._await(exchange)
                 break
         self._buffer = data
         if data:
@@ -159,7 +160,7 @@ class Client(Connection):
         except Refused as refused:
             self._break_off(exchange, refused)
             return
-        self._await_body(exchange)
+        self._await(exchange)
 
     def _fed(self, exchange: Exchange, data: bytes) -> bytes:
         turns = self.shared.turns
@@ -168,8 +169,15 @@ class Client(Connection):
         turns.had(self, len(data), began)
         return rest
 
-    def _await_body(self, exchange: Exchange) -> None:
-        self.deadline = inf if exchange.body is None else self.shared.clock() + exchange.idle
+    def _await(self, exchange: Exchange) -> None:
+        shared = self.shared
+        if exchange.body is not None:
+            self.deadline = shared.clock() + exchange.idle
+        elif self._ended and not exchange.tunnel and not exchange.begun:
+            self.deadline = shared.clock() + shared.timeouts.half_closed
+            shared.half_closed[self] = None
+        else:
+            self.deadline = inf
 
     @property
     def slowed_by_instance(self) -> bool:
@@ -196,8 +204,10 @@ class Client(Connection):
             return not self.secure and not self._shut and b"\r\n\r\n" in self._buffer
         if exchange.body is not None or self.secure:
             return False  # the request will never be complete; and TLS ends both ways at once
-        if exchange.tunnel and not again:
-            exchange.client_eof()
+        if not again:
+            self._await(exchange)
+            if exchange.tunnel:
+                exchange.client_eof()
         return True  # it has asked, and may still read the answer
 
     # --- what goes ---------------------------------------------------------------------------------------------------
@@ -211,6 +221,7 @@ class Client(Connection):
         """
         self.exchange = None
         self._served = True
+        self.shared.half_closed.pop(self, None)
         patience = self.shared.patience
         if not keep or (self.closing and not patience) or (self._ended and not self._buffer):
             self._close(linger=unread or bool(self._buffer))
@@ -315,7 +326,7 @@ class Client(Connection):
         self._choked = False
         shared = self.shared
         if self.exchange is not None:
-            self._await_body(self.exchange)
+            self._await(self.exchange)
             self.exchange.choke(full=False)
         elif not self._shut:
             self.deadline = shared.clock() + shared.timeouts.idle
@@ -327,7 +338,7 @@ class Client(Connection):
         held_back = self._held_back
         super().let_go(reason)
         if held_back and not self._held_back and self.exchange is not None and self.exchange.body is not None:
-            self._await_body(self.exchange)  # its time begins now: it could send nothing before
+            self._await(self.exchange)  # its time begins now: it could send nothing before
 
     def _bound(self) -> None:
         """Bound what waits in the buffer."""
@@ -347,6 +358,11 @@ class Client(Connection):
                 self.deadline = now + (timeouts.linger if self._lingering else stall)
             elif self._backlog:
                 self.cut()
+            else:
+                self.transport.abort()
+        elif exchange is not None and exchange.body is None:
+            if exchange.begun or exchange.tunnel:
+                self.deadline = inf  # what is written shows whether it has left
             else:
                 self.transport.abort()
         elif exchange is not None:

@@ -137,7 +137,11 @@ class Rota(Generic[C]):
         for one in self._takers:
             one.stride = 1 / (one.weight * self._warmth(one, now))
         sound = [one for one in self._takers if one not in self.ejection.out] or self._takers
-        self._fit = [one for one in sound if one not in self._avoided] or sound
+        before, self._fit = set(self._fit), [one for one in sound if one not in self._avoided] or sound
+        most = max((one.passed for one in self._fit if one in before), default=0.0)
+        for one in self._fit:
+            if one not in before and one.passed < most:
+                one.passed = most  # what it missed meanwhile is not made up for: it has just been in trouble
         step = [now + max(0.1, self._slow / _STEPS)] if self._cold else []
         self._due = min([*self._avoided.values(), *self.ejection.out.values(), *step], default=inf)
         shares = [(one, one.stride) for one in self._takers]

@@ -14,6 +14,7 @@ from .table import Table
 
 if TYPE_CHECKING:
     from .front import Client
+    from .table import Route
 
 
 class Timeouts(NamedTuple):
@@ -28,6 +29,8 @@ class Timeouts(NamedTuple):
         first: For the first request of a connection, once the proxy is being stopped.
         handshake: For a TLS handshake, from the connection to its end.
         avoid: Before an instance that refused is tried again, if there is another.
+        half_closed: For an answer to begin, once its client sends no more: most who close their side have left, which
+            only a write would show.
     """
 
     hold: float = 3.0
@@ -37,6 +40,7 @@ class Timeouts(NamedTuple):
     linger: float = 2.0
     first: float = 0.5
     avoid: float = 1.0
+    half_closed: float = 5.0
     handshake: float = 10.0
 
 
@@ -56,6 +60,7 @@ class Shared:
     stopping: bool = False  # every connection's next request is its last
     patience: float = 0.0  # seconds that a kept connection then has for it
     clients: "set[Client]" = field(default_factory=set)
+    half_closed: "dict[Client, None]" = field(default_factory=dict)  # who waits for an answer; the first one first
     dials: set[asyncio.Task[None]] = field(default_factory=set)
     handshakes: set[asyncio.Task[None]] = field(default_factory=set)
     empty: asyncio.Event = field(default_factory=asyncio.Event)  # the last client has left
@@ -64,3 +69,11 @@ class Shared:
         """Somebody has left: tell who waits until nobody is left."""
         if not self.clients and not self.handshakes:
             self.empty.set()
+
+    def make_room(self, route: "Route") -> None:
+        """A request waits for a place: have one of those end that have most likely been left, if there is one."""
+        for client in self.half_closed:
+            if client.exchange is not None and client.exchange.has_place(route):
+                del self.half_closed[client]
+                client.transport.abort()
+                return

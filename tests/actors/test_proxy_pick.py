@@ -2,9 +2,11 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
+from tucano.actors.messages import model
 from tucano.actors.proxy.pick import Rota
 from tucano.actors.proxy.policies import Candidate
 
@@ -89,3 +91,19 @@ def test_one_that_left_and_came_back_is_no_longer_avoided() -> None:
     one.replace([good])
     one.replace([good, bad])
     assert {one.pick(0) for _ in range(50)} == {good, bad}
+
+
+@pytest.mark.parametrize("policy", ["two_choices", "least_latency", "round_robin"])
+@pytest.mark.parametrize("heavy", [False, True])
+def test_who_comes_back_has_its_share_and_does_not_catch_up(policy: Any, heavy: bool) -> None:
+    members = [Candidate() for _ in range(3)]
+    members[1].weight = 2.0 if heavy else 1.0
+    one: Rota[Candidate] = Rota(random.Random(7), model.Balance(policy=policy, eject_after=1))
+    one.replace(members)
+    for _ in range(300):
+        one.pick(0.0)
+    assert one.failed(members[0], 0.0)
+    back = one.ejection.out[members[0]]
+    assert members[0] not in {one.pick(back / 2) for _ in range(3000)}
+    chosen = Counter(one.pick(back) for _ in range(400))
+    assert 60 <= chosen[members[0]] <= 400 / 3 * 1.2

@@ -210,6 +210,20 @@ def test_a_client_that_leaves_the_queue_is_forgotten(stage: Stage) -> None:
     assert len(one.heads) == 1
 
 
+def test_who_has_most_likely_left_makes_room_for_who_waits(stage: Stage) -> None:
+    (one,) = stage.serve(waits, balance=Balance(max_in_flight=1, queue_wait=20.0))
+    with stage.wire() as left, stage.wire() as here:
+        left.send(GET)
+        until(stage.open)
+        left.sock.shutdown(socket.SHUT_WR)
+        here.send(GET)
+        assert left.closed()
+        until(lambda: len(one.heads) == 2)
+        one.go.set()
+        assert here.reply().status == 200
+    assert stage.proxy.stats()["hello"].classes == {2: 1, 4: 1}
+
+
 def test_those_that_wait_go_to_an_instance_that_comes(stage: Stage) -> None:
     balance = Balance(max_in_flight=1, queue_wait=20.0)
     (one,) = stage.serve(waits, balance=balance)

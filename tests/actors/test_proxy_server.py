@@ -342,6 +342,30 @@ def tunnel(instance: Instance, wire: Wire) -> None:
 UPGRADE = b"GET / HTTP/1.1\r\nHost: hello\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
 
 
+def test_who_sends_no_more_and_is_not_answered_has_left_but_not_who_is_being_answered() -> None:
+    def half(instance: Instance, wire: Wire) -> None:
+        while (head := wire.head()) is not None:
+            if head.first.startswith(b"GET /long "):
+                wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh")
+                instance.go.wait()
+                wire.send(b"i")
+
+    with staged(timeouts=Timeouts(half_closed=0.2, head=0.4)) as stage:  # which bounds how often it is looked
+        (one,) = stage.serve(half)
+        with stage.wire() as answered, stage.wire() as waiting:
+            answered.send(b"GET /long HTTP/1.1\r\nHost: hello\r\n\r\n")
+            assert answered.head() is not None
+            answered.sock.shutdown(socket.SHUT_WR)
+            waiting.send(GET)
+            until(lambda: stage.open() == 2)
+            waiting.sock.shutdown(socket.SHUT_WR)
+            assert waiting.closed()
+            until(lambda: stage.open() == 1)
+            one.go.set()
+            assert answered.exactly(2) == b"hi"
+        assert stage.proxy.stats()["hello"].classes == {2: 1, 4: 1}
+
+
 def test_an_upgraded_connection_is_a_tunnel_both_ways(stage: Stage) -> None:
     (one,) = stage.serve(tunnel)
     with stage.wire() as wire:
