@@ -257,6 +257,11 @@ class Attempt(ABC):
         else:
             self._refuse(own.full(route.name))
 
+    def make_room(self) -> None:
+        """Its client has most likely left: if others wait for a place, one of them gets it."""
+        if self._route is not None and self._route.line:
+            self._shared.make_room(self._route)
+
     def has_place(self, route: "Route") -> bool:
         """It is at an instance of this service, and no answer has begun."""
         return self._route is route and self._backend is not None and not self._touched

@@ -1,7 +1,10 @@
 """The side of the instances: one kept-alive connection (`Upstream`), and the pool of one instance (`Backend`)."""
 
 import asyncio
+import contextlib
+import os
 import select
+import socket
 from typing import Final, Protocol, cast
 
 from . import framing
@@ -71,7 +74,7 @@ class Upstream(Connection):
         reused: It has carried an exchange before this one.
     """
 
-    __slots__ = ("_backend", "_body", "_ended", "_head", "_tunnel", "asker", "keep_alive", "reused")
+    __slots__ = ("_backend", "_body", "_ended", "_head", "_spare", "_tunnel", "asker", "keep_alive", "reused")
 
     def __init__(self, backend: "Backend") -> None:
         super().__init__()
@@ -80,6 +83,7 @@ class Upstream(Connection):
         self._head = b""  # the beginning of an answer's head
         self._tunnel = False
         self._ended = False  # the instance sends no more
+        self._spare: socket.socket | None = None  # the same socket again: the loop's is closed when a write fails
         self.asker: Asker | None = None
         self.keep_alive = False
         self.reused = False
@@ -93,8 +97,24 @@ class Upstream(Connection):
         """The connection is gone, by whomever."""
         super().connection_lost(exc)
         self._backend.forget(self)
+        if self._spare is not None:
+            self._read_out(self._spare)
         if self.asker is not None:
             self.asker.lost()
+
+    def feed(self, piece: bytes) -> None:
+        """Send a piece of the request's body.
+
+        Who refuses a body and closes resets the connection; then a write fails before the answer that is there is read.
+        """
+        if self._spare is None and not self.transport.is_closing():
+            self._spare = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+        self.write(piece)
+
+    def _read_out(self, spare: socket.socket) -> None:
+        with spare, contextlib.suppress(OSError):
+            while self.asker is not None and (data := spare.recv(SHORT, socket.MSG_DONTWAIT)):
+                self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         """A part of an answer came."""

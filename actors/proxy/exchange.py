@@ -50,7 +50,7 @@ class Exchange(Ending):
                 else:
                     self._held = None
         if self._upstream is not None:
-            self._upstream.write(piece)
+            self._upstream.feed(piece)
         return rest
 
     def _send(self, upstream: Upstream) -> None:

@@ -176,6 +176,7 @@ class Client(Connection):
         elif self._ended and not exchange.tunnel and not exchange.begun:
             self.deadline = shared.clock() + shared.timeouts.half_closed
             shared.half_closed[self] = None
+            exchange.make_room()
         else:
             self.deadline = inf
 

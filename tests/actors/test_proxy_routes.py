@@ -210,13 +210,19 @@ def test_a_client_that_leaves_the_queue_is_forgotten(stage: Stage) -> None:
     assert len(one.heads) == 1
 
 
-def test_who_has_most_likely_left_makes_room_for_who_waits(stage: Stage) -> None:
+@pytest.mark.parametrize("early", [True, False])
+def test_who_has_most_likely_left_makes_room_for_who_waits(stage: Stage, early: bool) -> None:
     (one,) = stage.serve(waits, balance=Balance(max_in_flight=1, queue_wait=20.0))
     with stage.wire() as left, stage.wire() as here:
         left.send(GET)
         until(stage.open)
-        left.sock.shutdown(socket.SHUT_WR)
-        here.send(GET)
+        if early:
+            left.sock.shutdown(socket.SHUT_WR)
+            here.send(GET)
+        else:
+            here.send(GET)
+            until(lambda: stage.open() == 2)
+            left.sock.shutdown(socket.SHUT_WR)
         assert left.closed()
         until(lambda: len(one.heads) == 2)
         one.go.set()

@@ -81,6 +81,44 @@ def test_a_request_that_meets_the_end_of_the_connection_does_not_cut_the_answer_
         assert len(wire.reply().body) == size
 
 
+def test_what_an_instance_says_before_it_closes_under_a_body_is_not_lost(stage: Stage) -> None:
+    def script(instance: Instance, wire: Wire) -> None:
+        instance.heads += [head] if (head := wire.head()) else []
+        wire.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+        wire.close()  # what it did not read makes this a reset
+
+    stage.serve(script)
+    said = []
+    for _ in range(40):
+        with stage.wire() as wire:
+            wire.send(b"POST / HTTP/1.1\r\nHost: hello\r\nContent-Length: 900000\r\n\r\n" + b"x" * 900_000)
+            said.append(wire.reply().status)
+    assert set(said) == {413}
+
+
+def test_a_body_goes_on_in_its_order_whatever_the_instance_says_meanwhile(stage: Stage) -> None:
+    body = b"".join(b"%06d" % number for number in range(300_000))
+
+    def script(instance: Instance, wire: Wire) -> None:
+        while (head := wire.head()) is not None:
+            read = b""
+            while len(read) < len(body):
+                read += wire.exactly(min(40_000, len(body) - len(read)))
+                wire.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+            instance.heads.append(head)
+            instance.bodies.append(read)
+            wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    (one,) = stage.serve(script)
+    with stage.wire() as wire:
+        for _ in range(3):
+            wire.send(b"PUT / HTTP/1.1\r\nHost: hello\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            while (status := wire.reply().status) == 102:
+                pass
+            assert status == 200
+    assert one.bodies == [body] * 3
+
+
 def test_an_instance_that_answers_early_and_reads_no_more_is_let_go(stage: Stage) -> None:
     seen = threading.Event()
 
