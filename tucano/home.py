@@ -46,6 +46,7 @@ class Running(msgspec.Struct, frozen=True):
         https_port: where end users' requests come in with TLS; 0 if they do not.
         inside_port: where requests of this machine's own programs come in, on loopback; 0 if they do not.
         mdp_port: where end users' ZeroMQ requests come in; 0 if they do not.
+        lock: device and inode of the home's lock, which stay when the home is moved, and are others in a copy of it.
 
     """
 
@@ -63,6 +64,7 @@ class Running(msgspec.Struct, frozen=True):
     https_port: int = 0
     inside_port: int = 0
     mdp_port: int = 0
+    lock: tuple[int, int] | None = None
 
     @property
     def door(self) -> str:
@@ -191,21 +193,36 @@ class Home:
             raise HomeInUse(f"a cluster runs from {self.path} already") from None
         return descriptor
 
-    def running(self) -> Running | None:
-        """The cluster that runs from this home, if its parent process is alive."""
+    def announced(self) -> Running | None:
+        """The cluster that was started from this home and has not been stopped in order, whether it lives or not.
+
+        What came with a copy of another home is none: that cluster is the other one's.
+        """
         try:
             found = msgspec.json.decode(self._running.read_bytes(), type=Running)
         except FileNotFoundError:
             return None
-        return found if is_process(found.pid, found.created) else None
+        return found if found.lock in (None, self._seen_lock()) else None
+
+    def running(self) -> Running | None:
+        """The cluster that runs from this home, if its parent process is alive."""
+        found = self.announced()
+        return found if found is not None and is_process(found.pid, found.created) else None
 
     def announce(self, running: Running) -> None:
         """Say how to reach the cluster."""
-        write_atomically(self._running, msgspec.json.encode(running))
+        write_atomically(self._running, msgspec.json.encode(msgspec.structs.replace(running, lock=self._seen_lock())))
 
     def retract(self) -> None:
         """Say that no cluster runs here any more."""
         self._running.unlink(missing_ok=True)
+
+    def _seen_lock(self) -> tuple[int, int] | None:
+        try:
+            seen = self.lock_file.stat()
+        except FileNotFoundError:
+            return None
+        return seen.st_dev, seen.st_ino
 
 
 def is_process(pid: int, created: float) -> bool:

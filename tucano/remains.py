@@ -44,7 +44,7 @@ def services(home: Home, worker: str = "*") -> list[Process]:
     for path in home.worker(worker).parent.glob(f"{worker}/instances/*.json"):
         with contextlib.suppress(msgspec.DecodeError, OSError):  # damaged or just removed: nothing to be known from it
             record = msgspec.json.decode(path.read_bytes(), type=Record)
-            if record.process is not None and _lives(record.process):
+            if record.process is not None and record.is_of(path.parent.parent) and _lives(record.process):
                 found.append(record.process)
     return found
 

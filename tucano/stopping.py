@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import psutil
 
 from tucano import remains
@@ -28,14 +27,6 @@ class Left(NamedTuple):
 
     name: str
     pid: int
-
-
-def announced(home: Home) -> Running | None:
-    """What the home says of a cluster, whether that still runs or not."""
-    try:
-        return msgspec.json.decode((home.path / "running.json").read_bytes(), type=Running)
-    except FileNotFoundError:
-        return None
 
 
 def alive(home: Home) -> list[Left]:

@@ -15,7 +15,7 @@ import msgspec
 from tucano.actors.kernel import Refused
 from tucano.actors.messages import supervisor
 from tucano.actors.messages.model import Instance
-from tucano.actors.proc.process import Process
+from tucano.actors.proc.process import Process, is_at
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 
@@ -35,6 +35,11 @@ class Record(msgspec.Struct, frozen=True):
     directory: str
     instance: Instance
     process: Process | None = None
+
+    def is_of(self, home: Path) -> bool:
+        """Whether it was written in this worker's directory; one that came with a copy tells of another's processes."""
+        written_here = Path(self.directory).resolve().is_relative_to(home.resolve())
+        return written_here or (self.process is not None and is_at(self.process.pid, home))
 
 
 class Records:
@@ -95,7 +100,7 @@ class Records:
         self._path(identifier).unlink(missing_ok=True)
 
     def load(self) -> tuple[list[Record], list[tuple[str, str]]]:
-        """All records; damaged ones are set aside, as `ID.corrupt`.
+        """All records; damaged ones are set aside, as `ID.corrupt`, those that came with a copy of a home are removed.
 
         Returns:
             The records, and for each damaged one the instance's id and what is wrong.
@@ -111,7 +116,10 @@ class Records:
                 path.replace(path.with_suffix(".corrupt"))
                 bad.append((path.stem, str(error)))
             else:
-                good.append(record)
+                if record.is_of(self._root.parent):
+                    good.append(record)
+                else:
+                    path.unlink()
         return good, bad
 
     def _path(self, identifier: str) -> Path:

@@ -24,7 +24,7 @@ import msgspec
 
 from tucano.actors.disk.records import sync_directory
 from tucano.actors.messages.model import Build
-from tucano.actors.proc.process import Process, kill_builds, kill_session, present
+from tucano.actors.proc.process import Process, is_at, kill_builds, kill_session, present
 
 
 def key(artifact: str, build: Build, path: str) -> str:
@@ -58,7 +58,7 @@ class Workspaces:
                 process = msgspec.json.decode(path.read_bytes(), type=Process)
             except msgspec.DecodeError:
                 process = None  # cut off by a power failure, which ended the process too
-            if process is not None and present(process):
+            if process is not None and present(process) and is_at(process.pid, self.root):
                 kill_session(process.pid)
             path.unlink()
         kill_builds(self.root)  # a worker may have died between starting one and noting it

@@ -185,11 +185,13 @@ def _marked(mark: str, home: Path) -> Iterator[int]:
             environ = Path("/proc", name, "environ").read_bytes()
         except OSError:
             continue  # ended meanwhile, or another user's
-        if b"\0" + mark.encode() in b"\0" + environ and _is_at(int(name), home.resolve()):
+        if b"\0" + mark.encode() in b"\0" + environ and is_at(int(name), home):
             yield int(name)
 
 
-def _is_at(pid: int, home: Path) -> bool:
+def is_at(pid: int, home: Path) -> bool:
+    """Whether a process works in a directory, or prints to a file of it."""
+    home = home.resolve()
     for link in ("cwd", "fd/1", "fd/2"):
         try:
             if Path(f"/proc/{pid}", link).readlink().is_relative_to(home):

@@ -227,6 +227,17 @@ def test_after_kill_9_of_the_worker_its_services_go_on_and_are_adopted(killed_wo
         assert (back.restarts, back.port) == (1, first.port)
 
 
+def test_services_are_adopted_in_a_home_that_was_moved_and_not_in_a_copy(killed_worker: tuple[Path, Path]) -> None:
+    home, shelf = killed_worker
+    running = set(worker_kit.strays(home))
+    copy = shutil.copytree(home, home.parent / "copy")
+    with worker_kit.worker(copy, shelf) as worker:
+        assert worker.said(worker_mgr.Hello)[0].instances == ()
+    assert set(worker_kit.strays(home)) == running
+    with worker_kit.worker(home.rename(home.parent / "moved"), shelf) as worker:
+        assert {i.pid for i in worker.said(worker_mgr.Hello)[0].instances} == running
+
+
 def test_what_died_while_no_worker_was_there_is_started_again(killed_worker: tuple[Path, Path]) -> None:
     home, shelf = killed_worker
     for pid in worker_kit.strays(home):

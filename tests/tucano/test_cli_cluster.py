@@ -139,6 +139,28 @@ def test_down_ends_what_a_killed_parent_left(home: Path) -> None:
     assert_nothing_runs_in(home)
 
 
+def test_a_copy_of_a_home_is_a_home_where_nothing_runs(home: Path, tmp_path: Path) -> None:
+    up(home)
+    good(home, "deploy", HELLO)
+    before = {one["pid"] for one in data(home, "show", "hello")["instances"]}
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", home, copy], check=True, timeout=60)
+    for command in ("status", "services"):
+        done = tucano(copy, command)
+        assert (done.returncode, f"no cluster runs from {copy}: start one" in done.stderr) == (3, True)
+    assert "no cluster runs" in good(copy, "down", "--purge")
+    assert not copy.exists()
+    assert {one["pid"] for one in data(home, "show", "hello")["instances"] if one["state"] == "ready"} == before
+
+
+def test_a_home_that_is_moved_while_its_cluster_runs_is_still_its_home(home: Path, tmp_path: Path) -> None:
+    up(home)
+    moved = home.rename(tmp_path / "moved")
+    assert data(moved, "status")["running"]
+    assert "stopped" in good(moved, "down")
+    assert_nothing_runs_in(home)
+
+
 def test_up_after_a_killed_parent_takes_its_services_over(home: Path) -> None:
     found = up(home)
     good(home, "deploy", HELLO)

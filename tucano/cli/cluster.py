@@ -63,8 +63,7 @@ def down(
     if remaining := stopping.alive(the):
         fail(f"these could not be ended: {_named(remaining)}")
         raise typer.Exit(FAILED)
-    if stopping.announced(the) is not None:
-        the.retract()
+    the.retract()
     if purge:
         _purge(the)
     if json:

@@ -50,7 +50,7 @@ class DeployFailed(ClientError):
 def not_running(home: Home) -> NoCluster:
     """Says that no cluster runs from a home, and how to start one."""
     start = f"start one with `tucano up --workers 2{home.option}`"
-    if (home.path / "running.json").exists():
+    if home.announced() is not None:
         return NoCluster(
             f"the cluster that ran from {home.path} is gone without having been stopped: {start},"
             f" or clear up what it left with `tucano down{home.option}`"
