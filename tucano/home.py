@@ -151,17 +151,23 @@ class Home:
             write_atomically(self._identity, msgspec.json.encode(Identity(secrets.token_hex(8))))
         return msgspec.json.decode(self._identity.read_bytes(), type=Identity).cluster
 
-    def belong(self, cluster: str) -> None:
-        """Make this a home of a cluster that lives elsewhere.
+    def belongs(self, cluster: str) -> bool:
+        """Whether this is a home of that cluster; not yet, as long as it is one of none.
 
         Raises:
             HomeInUse: it is one of another cluster's.
 
         """
         if not self._identity.exists():
-            write_atomically(self._identity, msgspec.json.encode(Identity(cluster)))
-        elif self.identity() != cluster:
+            return False
+        if self.identity() != cluster:
             raise HomeInUse(f"{self.path} is the home of another cluster: name another directory with --home")
+        return True
+
+    def belong(self, cluster: str) -> None:
+        """Make this a home of a cluster that lives elsewhere; raises as `belongs`."""
+        if not self.belongs(cluster):
+            write_atomically(self._identity, msgspec.json.encode(Identity(cluster)))
 
     def listening(self) -> Listening | None:
         """Where its cluster listened last."""

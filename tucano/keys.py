@@ -23,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from tucano.home import Home, write_atomically
+from tucano.home import Home, HomeInUse, write_atomically
 from tucano.token import BadToken, Token, parse
 from tucano.transport.curve import new_pair
 from tucano.transport.security import Pair, Role
@@ -173,13 +173,15 @@ class Keys:
         write_atomically(self._token("node" if token.role == "node" else "login"), token.text().encode())
 
     def join(self, token: Token) -> None:
-        """Make this the home of a worker of another machine's cluster.
+        """Make this the home of a worker or a balancer of another machine's cluster.
 
         Raises:
-            HomeInUse: it is one of another cluster's.
+            HomeInUse: it is one of another cluster's, or of the controller's.
 
         """
-        self._home.belong(token.cluster)
+        self._home.belongs(token.cluster)
+        if self.exist():
+            raise HomeInUse(f"{self._home.path} is the controller's home: name another directory with --home")
         self.keep(token)
 
     def joined(self) -> Token | None:

@@ -44,6 +44,8 @@ READY = 60.0
 GRACE = 24 * 3600.0
 """Seconds that nodes have to stop: workers wait for their services, which have their own. A second signal cuts it."""
 
+ANSWER = 7.0
+"""Seconds until a controller elsewhere that has never answered this home counts as not there; later on, as `READY`."""
 
 TAKEN = 8.0
 """Seconds until who has a name in the cluster counts as another: if it were our own node of before, it had been missed
@@ -107,34 +109,46 @@ class Parent:
         """Wait until every node has said hello.
 
         Raises:
-            CannotStart: not in time, or another machine has its name.
+            CannotStart: not in time, nobody is at the controller's address, or another machine has the node's name.
 
         """
         assert self._running is not None
         names = set(self._plan.awaited)
-        deadline = time.monotonic() + READY
-        taken_until = deadline
+        token = Keys(self._home).joined() if self._running.joined else None
+        begun = time.monotonic()
+        deadline = answer_by = begun + READY
+        if token is not None and not self._home.belongs(token.cluster):
+            answer_by = begun + ANSWER
+        taken_until: float | None = None
+        answered = False
         with Client(self._home, timeout=2.0) as client:
             missing, why = names, ""
             while missing and not self.stop.is_set():
-                if self._running.joined and time.monotonic() > taken_until:
+                now = time.monotonic()
+                if taken_until is not None and now > taken_until:
                     raise CannotStart(
                         f"the cluster hears another {', '.join(sorted(missing))}: a token is for one machine; stop the "
                         "other one, or make this machine a token of its own with `tucano key add NAME --role node`"
                     )
-                if time.monotonic() > deadline:
+                if token is not None and not answered and now > answer_by:
+                    raise CannotStart(f"nobody answers at {token.door}: is the controller up there, and its port open?")
+                if now > deadline:
                     logs = ", ".join(str(self._home.log(name)) for name in sorted(missing))
                     raise CannotStart(f"not up within {READY:g} s: {', '.join(sorted(missing))}{why}; see {logs}")
                 try:
                     ready = {node.name: node.pid for node in client.nodes() if node.state == "ready"}
                     with self._changing:
                         missing = {name for name in names if ready.get(name, -1) != self._running.nodes.get(name)}
-                    taken_until = min(taken_until, time.monotonic() + TAKEN) if missing & ready.keys() else deadline
+                    answered = True
+                    is_taken = token is not None and bool(missing & ready.keys())
+                    taken_until = (taken_until or now + TAKEN) if is_taken else None
                 except ClusterError as error:  # the controller is not up yet
                     if error.code == "forbidden":
                         raise CannotStart(str(error)) from error
                     why = f" ({error})"
                 self.stop.wait(0.02)
+        if token is not None and not missing:
+            self._home.belong(token.cluster)
         with self._changing:
             self._running = msgspec.structs.replace(self._running, ready=True)
             self._home.announce(self._running)

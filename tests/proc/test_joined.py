@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,6 +195,23 @@ def test_a_cluster_that_goes_down_and_up_is_joined_again_at_the_same_ports(two: 
     assert was is not None
     assert now is not None
     assert (was.host, was.zmq_port) == (now.host, now.zmq_port)
+    eventually(lambda: "edge" in two.nodes())
+
+
+IMPATIENT = "from tucano import parent; parent.ANSWER = 0.0; parent.main()"
+
+
+def test_a_worker_that_has_joined_before_waits_for_its_controller(two: Two) -> None:
+    good(two.away, "down")
+    good(two.home, "down")
+    command = [sys.executable, "-c", IMPATIENT, "--home", str(two.away), "--joined", "worker"]
+    with subprocess.Popen(command, env=environment(two.away), stderr=subprocess.DEVNULL) as waiting:
+        eventually(lambda: (running := Home(two.away).running()) and running.nodes)
+        good(two.home, "up", "--detach", "--workers", 1, "--port", 0)
+        eventually(lambda: (running := Home(two.away).running()) and running.ready)
+        good(two.away, "down")
+        assert waiting.wait(60) == 0
+    good(two.away, "worker", "--detach")
     eventually(lambda: "edge" in two.nodes())
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.tucano.cluster_kit import assert_nothing_runs_in
 from tests.tucano.test_cli import MAIN, data, environment, good, tucano
 from tucano.home import Home, Listening
 from tucano.token import parse
@@ -108,6 +110,28 @@ def test_a_token_on_the_command_line_is_refused_and_not_repeated(
     assert done.returncode == 1
     assert "revoke" in done.stderr
     assert token[10:40] not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def joining(home: Path, tmp_path: Path) -> Path:
+    """A token of a cluster at whose address nobody is."""
+    with socket.socket() as taken, socket.socket() as other:
+        for one in (taken, other):
+            one.bind(("127.0.0.1", 0))
+        Home(home).keep_listening(Listening("127.0.0.1", taken.getsockname()[1], other.getsockname()[1]))
+    file = tmp_path / "edge.token"
+    add(home, "edge", "node", "--out", file)
+    return file
+
+
+@pytest.mark.parametrize("command", [["worker"], ["worker", "--detach"], ["balancer", "--port", "0", "--detach"]])
+def test_to_join_where_nobody_answers_says_so(joining: Path, tmp_path: Path, command: list[str]) -> None:
+    away = tmp_path / "away"
+    done = tucano(away, *command, "--join", joining)
+    assert done.returncode == 1
+    assert f"nobody answers at {parse(joining.read_text()).door}: is the controller up there" in done.stderr
+    assert "another" not in done.stderr
+    assert_nothing_runs_in(away)
 
 
 def test_a_damaged_token_is_not_repeated_either(home: Path, tmp_path: Path) -> None:

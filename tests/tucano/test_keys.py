@@ -147,6 +147,11 @@ def test_a_home_that_has_joined_knows_only_the_controller(home: Home, tmp_path: 
     assert found.guest(given.public) is None
 
 
+def test_a_controllers_home_joins_no_cluster_not_even_its_own(home: Home) -> None:
+    with pytest.raises(HomeInUse, match="controller's home: name another directory with --home"):
+        Keys(home).join(token(home))
+
+
 def test_a_home_of_one_cluster_does_not_join_another(home: Home, tmp_path: Path) -> None:
     other = Home(tmp_path / "other")
     other.identity()
