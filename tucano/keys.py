@@ -188,6 +188,28 @@ class Keys:
         """The token that a worker of this home joined with."""
         return self._kept("node")
 
+    def joined_as(self) -> str:
+        """What of another machine's cluster lives in this home: `worker` or `balancer`; empty if it has joined none."""
+        token = self.joined()
+        if token is None:
+            return ""
+        return "balancer" if self._home.balancer(token.name).exists() else "worker"
+
+    def refuse_joined(self) -> None:
+        """Nothing but a worker or a balancer of another machine's cluster can live in its home.
+
+        Raises:
+            KeysError: this is such a home.
+
+        """
+        if (token := self.joined()) is not None:
+            role, option = self.joined_as(), self._home.option
+            raise KeysError(
+                f"{self._home.path} is the home of {role} {token.name} of another machine's cluster: start it with"
+                f" `tucano {role} --detach{option}`, stop it with `tucano down{option}`; for a cluster of its own, name"
+                " another directory with --home"
+            )
+
     def login(self) -> Token | None:
         """The token that this home's user logged in with."""
         return self._kept("login")

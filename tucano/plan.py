@@ -38,7 +38,7 @@ class Plan(Protocol):
 
         Raises:
             CannotListen: an address or a port cannot be had, or not without keys.
-            KeysError: the keys cannot be used.
+            KeysError: the keys cannot be used, or are those of a node of another machine's cluster.
             HomeInUse: the home is another cluster's.
 
         """
@@ -82,9 +82,10 @@ class Here:
 
     def prepare(self, home: Home) -> tuple[Running, list[Command]]:
         """See `Plan.prepare`."""
+        keys = Keys(home)
+        keys.refuse_joined()
         kept = home.listening() or Listening(LOOPBACK, 0, 0)
         host = kept.host if self._host is None else resolve(self._host)
-        keys = Keys(home)
         secure = keys.exist()
         if not secure and not is_loopback(f"tcp://{host}:0"):
             raise CannotListen(f"to listen at {host} goes beyond this machine and needs keys: {REMEDY}")

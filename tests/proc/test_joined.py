@@ -147,7 +147,11 @@ def test_commands_go_by_a_login_a_token_file_or_the_environment(two: Two) -> Non
     done = tucano(logged_in, "scale", "hello", 2)
     assert (done.returncode, "needs the role admin" in done.stderr) == (1, True)
     assert "the role node" in tucano(two.away, "services").stderr
-    assert "edge" in good(two.away, "status")
+    cluster = Home(two.home).identity()
+    for place, by in ((two.away, []), (nowhere, ["--token-file", two.edge])):
+        said = good(place, *by, "status")
+        assert said.startswith(f"cluster   {cluster}, at tcp://")
+        assert "edge" in said
 
 
 def test_a_client_without_a_key_is_told_that_it_needs_one(two: Two) -> None:

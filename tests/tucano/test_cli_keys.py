@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.tucano.cluster_kit import assert_nothing_runs_in
+from tests.tucano.stand_in import StandIn
 from tests.tucano.test_cli import MAIN, data, environment, good, tucano
 from tucano.home import Home, Listening
+from tucano.keys import Keys
+from tucano.launch import StartFailed
+from tucano.local import local_cluster
 from tucano.token import parse
 
 
@@ -54,6 +58,54 @@ def test_a_token_can_go_to_a_private_file(home: Path, tmp_path: Path) -> None:
     assert add(home, "edge", "node", "--out", file) == ""
     assert parse(file.read_text()).name == "edge"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_file_that_is_there_is_not_overwritten_by_a_token(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "edge.token"
+    before = add(home, "edge", "node", "--out", file) + file.read_text()
+    done = tucano(home, "key", "add", "other", "--role", "node", "--out", file)
+    assert done.returncode == 1
+    assert f"{file} is there already" in done.stderr
+    assert file.read_text() == before
+    assert "other" not in good(home, "key", "list")
+
+
+def test_init_beside_a_cluster_that_runs_says_whether_it_has_keys(stand_in: StandIn) -> None:
+    place = stand_in.home.path
+    assert "was started without keys: `tucano down" in tucano(place, "init").stderr
+    Keys(stand_in.home).create()
+    done = tucano(place, "init")
+    assert done.returncode == 1
+    assert "has keys already" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["list"], ["add", "a", "--role", "node"], ["revoke", "a"]])
+def test_keys_of_a_cluster_elsewhere_are_administered_there(home: Path, tmp_path: Path, command: list[str]) -> None:
+    file = tmp_path / "ann.token"
+    add(home, "ann", "admin", "--out", file)
+    done = tucano(tmp_path / "laptop", "--token-file", file, "key", *command)
+    assert done.returncode == 1
+    assert "keys are administered where the controller runs" in done.stderr
+    assert "tucano init" not in done.stderr
+    assert "ann" in good(home, "--token-file", file, "key", "list"), "its own home says which keys are meant"
+
+
+@pytest.mark.parametrize("role", ["worker", "balancer"])
+def test_a_home_that_has_joined_is_for_what_has_joined_alone(home: Path, tmp_path: Path, role: str) -> None:
+    away = Home(tmp_path / "away")
+    Keys(away).join(parse(add(home, "edge", "node")))
+    (away.balancer("edge") if role == "balancer" else away.worker("edge")).mkdir(parents=True)
+    for command in (["up", "--port", "0"], ["up", "--port", "0", "--detach"], ["controller"], ["init"]):
+        done = tucano(away.path, *command)
+        assert done.returncode == 1
+        assert f"is the home of {role} edge of another machine's cluster: start it" in done.stderr
+        assert f"tucano {role} --detach" in done.stderr
+    for look in ("status", "services"):
+        done = tucano(away.path, look)
+        assert done.returncode == 3
+        assert f"no {role} runs from {away.path}: start it with `tucano {role} --detach`" in done.stderr
+    with pytest.raises(StartFailed, match=f"is the home of {role} edge"), local_cluster(home=away.path):
+        pass
 
 
 def test_keys_are_listed_and_revoked_without_their_secrets(home: Path) -> None:

@@ -137,12 +137,22 @@ def _status_elsewhere(home: Path | None, json: bool) -> None:
         except ClusterError as error:
             if error.code != "forbidden":
                 raise
-            found = StatusInfo(nodes=cluster.nodes())
+            found = StatusInfo(nodes=cluster.nodes(), cluster=_cluster_of_token(home))
         address = cluster.address()
     if json:
         emit({"address": address, "running": True, **{name: getattr(found, name) for name in found.__struct_fields__}})
     else:
         print(f"{'cluster':<10}{found.cluster or '?'}, at {address}\n\n{paint(render.nodes(found.nodes, time.time()))}")
+
+
+def _cluster_of_token(home: Path | None) -> str:
+    """The identity of the cluster that a node's token is for: that it was given, or that its home has joined with."""
+    from tucano.client.reach import read_token
+    from tucano.keys import Keys
+
+    given = token()
+    found = Keys(the_home(home)).joined() if given is None else read_token(given)
+    return found.cluster if found else ""
 
 
 def status_of(the: Home, running: Running | None, found: StatusInfo | None) -> dict[str, Any]:

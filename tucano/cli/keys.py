@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tucano.cli.common import HomeOption, JsonOption, emit, read_token, say, the_home
+from tucano.cli.common import HomeOption, JsonOption, emit, read_token, say, the_home, token
 from tucano.terminal import mark
+
+if TYPE_CHECKING:
+    from tucano.keys import Keys
 
 
 class RoleName(StrEnum):
@@ -31,10 +34,10 @@ def init(home: HomeOption = None, json: JsonOption = False) -> None:
 
     the = the_home(home)
     keys = Keys(the)
-    if the.running() is not None:
-        raise KeysError(f"what runs from {the.path} was started without keys: `tucano down`, then `tucano init` again")
-    if keys.joined() is not None:
-        raise KeysError(f"{the.path} belongs to a worker of another machine's cluster: name another --home")
+    keys.refuse_joined()
+    if not keys.exist() and the.running() is not None:
+        down, again = f"`tucano down{the.option}`", f"`tucano init{the.option}`"
+        raise KeysError(f"what runs from {the.path} was started without keys: {down}, then {again} again")
     keys.create()
     if json:
         emit({"home": str(the.path), "cluster": the.identity(), "keys": str(keys.path)})
@@ -48,29 +51,32 @@ def init(home: HomeOption = None, json: JsonOption = False) -> None:
 def add(
     name: Name,
     role: Annotated[RoleName, typer.Option(help="node: a worker; admin: may do all; reader: may look.")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the token there, mode 600.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the token there, mode 600; a new file.")
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Admit a new key, and print its token: one line that goes to the other machine. It is shown this once only."""
     from tucano.home import write_atomically
-    from tucano.keys import CONTROLLER, Keys, KeysError
+    from tucano.keys import CONTROLLER, KeysError
     from tucano.token import Token
     from tucano.transport.security import is_loopback
 
-    the = the_home(home)
-    keys = Keys(the)
+    the, keys = the_home(home), _keys(home)
     keys.entries()
+    if out is not None and out.exists():
+        raise KeysError(f"{out} is there already, and may hold another token: name a new file; no key was made")
     listening = the.listening()
     if listening is None:
         raise KeysError("where the cluster listens is not known yet: start it first, `tucano up --listen HOST`")
     pair = keys.add(name, role.value)
     bridge, door = (f"tcp://{listening.host}:{port}" for port in (listening.bridge, listening.door))
     controller = keys.pair(CONTROLLER).public
-    token = Token(name, role.value, the.identity(), bridge, door, controller, pair.public, pair.secret)
+    made = Token(name, role.value, the.identity(), bridge, door, controller, pair.public, pair.secret)
     if out is None:
-        print(token.text(), flush=True)
+        print(made.text(), flush=True)
     else:
-        write_atomically(out, token.text().encode() + b"\n")
+        write_atomically(out, made.text().encode() + b"\n")
     if is_loopback(bridge):
         say(f"this cluster listens at {listening.host}, so the token is of use on this machine only", aside=True)
     use = "worker --join -" if role is RoleName.node else "login -"
@@ -80,10 +86,9 @@ def add(
 @key.command("list")
 def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     """List the keys: name, role, when made, when revoked."""
-    from tucano.keys import Keys
     from tucano.render import moment, table
 
-    keys = Keys(the_home(home))
+    keys = _keys(home)
     found = keys.entries()
     if json:
         emit({"keys": found})
@@ -98,9 +103,7 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
 @key.command("revoke")
 def revoke(name: Name, home: HomeOption = None, json: JsonOption = False) -> None:
     """Make a key void at once: for new connections, and for those that are there."""
-    from tucano.keys import Keys
-
-    entry = Keys(the_home(home)).revoke(name)
+    entry = _keys(home).revoke(name)
     if json:
         emit(entry)
     else:
@@ -127,6 +130,17 @@ def login(
         print(
             f"{mark(True)} commands from {the.path} go to the cluster at {found.door}, as {found.name} ({found.role})"
         )
+
+
+def _keys(home: Path | None) -> Keys:
+    """The keys of a home, which is the controller's."""
+    from tucano.keys import Keys, KeysError
+
+    the = the_home(home)
+    keys = Keys(the)
+    if not keys.exist() and (token() or keys.joined() or keys.login()):
+        raise KeysError(f"keys are administered where the controller runs, in its home, and {the.path} is not that one")
+    return keys
 
 
 def _state(revoked: float | None) -> str:

@@ -154,6 +154,9 @@ def _own(address: str | None, bridge_port: int) -> list[str]:
 
 
 def _start_cluster(the: Home, arguments: list[str], detach: bool, json: bool) -> None:
+    from tucano.keys import Keys
+
+    Keys(the).refuse_joined()
     running = the.running()
     if running is not None:
         where = f" (pid {running.pid}, users {running.users}, admin {running.door})"

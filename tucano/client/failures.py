@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tucano.home import Home
+from tucano.keys import Keys
 
 
 class ClientError(Exception):
@@ -48,11 +49,14 @@ class DeployFailed(ClientError):
 
 
 def not_running(home: Home) -> NoCluster:
-    """Says that no cluster runs from a home, and how to start one."""
-    start = f"start one with `tucano up --workers 2{home.option}`"
+    """Says that no cluster runs from a home, or not the node that has joined one, and how to start it."""
+    role = Keys(home).joined_as()
+    what = role or "cluster"
+    start = f"it with `tucano {role} --detach" if role else "one with `tucano up --workers 2"
+    start = f"start {start}{home.option}`"
     if home.announced() is not None:
         return NoCluster(
-            f"the cluster that ran from {home.path} is gone without having been stopped: {start},"
+            f"the {what} that ran from {home.path} is gone without having been stopped: {start},"
             f" or clear up what it left with `tucano down{home.option}`"
         )
-    return NoCluster(f"no cluster runs from {home.path}: {start}")
+    return NoCluster(f"no {what} runs from {home.path}: {start}")
