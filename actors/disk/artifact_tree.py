@@ -181,7 +181,7 @@ def parents(name: str) -> Iterator[str]:
 
 
 def too_large(found: Iterable[Entry], complaint: str, weights: Iterable[int] | None = None) -> ArtifactError:
-    """The complaint about too much, with the directories to look at.
+    """The complaint about too much, with the directories, and files at the top, to look at.
 
     Args:
         found: all that was to be packed.
@@ -192,7 +192,8 @@ def too_large(found: Iterable[Entry], complaint: str, weights: Iterable[int] | N
     found = list(found)
     load: Counter[str] = Counter()
     for entry, weight in zip(found, weights or (entry.seen.st_size for entry in found), strict=True):
-        load["/".join(entry.name.split("/")[:-1][:2]) or "."] += weight
+        folder = "/".join(entry.name.split("/")[:-1][:2])
+        load[folder or ("." if weights else entry.name)] += weight  # a file at the top is worth its name, its count not
     unit = (lambda weight: f"{weight:,} files") if weights else mib
     largest = ", ".join(f"{name} ({unit(weight)})" for name, weight in load.most_common(3))
     return ArtifactError(f"too large: {complaint}; the largest: {largest}; name what is not needed in .tucanoignore")
