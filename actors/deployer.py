@@ -8,7 +8,7 @@ on the way is said again.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import assert_never
 
@@ -30,7 +30,7 @@ from tucano.actors.messages.deployer import (
     Undeploy,
     Written,
 )
-from tucano.actors.messages.model import Instance, Revision, Service
+from tucano.actors.messages.model import Instance, Revision, Service, Worker
 from tucano.actors.pure import rollout
 from tucano.actors.pure.draining import Word, drained
 from tucano.actors.pure.hearing import complaint, heard_at
@@ -226,8 +226,11 @@ class Deployer(Actor):
             self.suspect(f"{report.node} reports {report.id}, which is on {known.node}")
             self._tell_stop(report)
             return
-        now = reported(known, report)
         self._known.confirm(report.id)
+        if report.state == "pending":
+            self._refused(known, report.detail)
+            return
+        now = reported(known, report)
         if now == known:
             return
         if now.state == "stopped":
@@ -241,6 +244,21 @@ class Deployer(Actor):
             self._setbacks.note(now.service, now.node, self.now(), self.chance.random)
             self._people.tell(notifier.Notify("instance_failed", now.id, _says(now)))
         self._reconcile(now.service)
+
+    def _refused(self, known: Instance, why: str) -> None:
+        """Its worker cannot take it, and says so whenever it is told to: it goes where it can be, if there is such."""
+        if known.state != "pending":
+            return
+        self._setbacks.refuse(known.node, self.now())
+        refused = msgspec.structs.replace(known, detail=why)
+        if refused != known:
+            self._keep(refused)
+            self._event("instance_refused", known.id, _says(refused))
+            self._people.tell(notifier.Notify("instance_refused", known.id, _says(refused)))
+        if self._place(known.service, only_willing=True) is not None:
+            self._tell_stop(known)  # an order that is still on its way may find room
+            self._remove(known)
+            self._reconcile(known.service)
 
     def _inventory(self, node: str, instances: Sequence[Instance]) -> None:
         if not self._loaded:
@@ -333,8 +351,7 @@ class Deployer(Actor):
                 assert_never(step)
 
     def _create(self, service: Service, revision: Revision) -> None:
-        workers, instances = self._known.workers.values(), self._known.instances.values()
-        node = place(service.name, workers, instances, self.chance.random, self._setbacks.avoid(service.name))
+        node = self._place(service.name, only_willing=True) or self._place(service.name)
         if node is None:
             return  # no worker is ready: the next look tries again
         identifier = f"{service.name}-{self.fresh_id()}"
@@ -342,6 +359,14 @@ class Deployer(Actor):
         self._known.confirm(identifier)
         self._keep(instance)
         self._tell_run(instance)
+
+    def _place(self, service: str, *, only_willing: bool = False) -> str | None:
+        workers: Collection[Worker] = self._known.workers.values()
+        if only_willing:
+            workers = self._setbacks.willing(workers, self.now())
+        return place(
+            service, workers, self._known.instances.values(), self.chance.random, self._setbacks.avoid(service)
+        )
 
     def _end(self, instance: Instance) -> None:
         if instance.state == "failed":

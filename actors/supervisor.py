@@ -14,6 +14,7 @@ somebody was away: neither the controller, nor this worker process, nor this act
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -175,9 +176,17 @@ class Supervisor(Actor):
         try:
             self._records.write(record, durable=True)
         except OSError as error:
-            raise Refused("no_room", f"{self.ref.node} cannot remember {order.id}: {error}") from error
+            why = self._cannot_write(error)
+            refused = msgspec.structs.replace(instance, state="pending", detail=why)
+            self._controller.tell(worker_mgr.InstanceChanged(refused))  # who told us does not wait for an answer
+            raise Refused("no_room", f"{order.id} is not started: {why}") from error
         self._controller.tell(worker_mgr.InstanceChanged(instance))
         self._build(self._roster.add(record))
+
+    def _cannot_write(self, error: OSError) -> str:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"no room on the disk of {self.ref.node}: make some in {self._home}"
+        return f"{self.ref.node} cannot write to {self._home}: {error.strerror}"
 
     def _stop_instance(self, entry: Entry) -> None:
         entry.is_wanted = False

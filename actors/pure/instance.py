@@ -1,7 +1,8 @@
 """One instance's life: what a worker's report may make of it. Pure.
 
 Workers report what they see; the controller alone decides that an instance is pending, draining or lost. Every pair
-of a state and a reported state has an answer: a surprising one leaves the state as it is.
+of a state and a reported state has an answer: a surprising one leaves the state as it is. A worker that says `pending`
+reports nothing of the instance, but that it cannot take it, and why: see the deployer.
 """
 
 from __future__ import annotations

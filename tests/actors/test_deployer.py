@@ -25,8 +25,8 @@ from tucano.actors.messages.deployer import (
     Scale,
     Undeploy,
 )
-from tucano.actors.messages.discovery import Put, Range
-from tucano.actors.messages.model import Instance, Service
+from tucano.actors.messages.discovery import Follow, Put, Range
+from tucano.actors.messages.model import Event, Instance, Service
 from tucano.actors.messages.notifier import Notify
 from tucano.testing import Probe
 
@@ -72,6 +72,10 @@ class Cluster:
     def service(self) -> Service | None:
         entries = self.node.ref("discovery").ask(Range("service/hello"), timeout=5).entries
         return entries[0].service if entries else None
+
+    def events(self, kind: str) -> list[Event]:
+        found = self.node.ref("discovery").ask(Follow(-100), timeout=5).events
+        return [event for event in found if event.kind == kind]
 
     def say(self, instance: Instance, state: Any, **more: Any) -> None:
         said = msgspec.structs.replace(instance, state=state, pid=1, port=2, served=state == "ready", **more)
@@ -170,6 +174,35 @@ def test_an_instance_that_its_worker_does_not_know_is_replaced(cluster: Cluster)
     gone = cluster.bring_up(1)[0]
     cluster.ref.tell(InventoryReported("controller", ()))
     eventually(lambda: [i for i in cluster.instances("pending") if i.id != gone.id])
+
+
+def test_why_a_worker_cannot_take_an_instance_is_told_once_and_it_waits_where_no_other_is(cluster: Cluster) -> None:
+    cluster.deploy(1)
+    one = eventually(lambda: cluster.instances("pending"))[0]
+    for _ in range(3):
+        cluster.say(one, "pending", detail="no room")
+    cluster.ask(Scale("hello", 1))  # an answer comes after all that was told before
+    assert [(i.id, i.detail) for i in cluster.instances("pending")] == [(one.id, "no room")]
+    assert [e.text for e in cluster.events("instance_refused")] == ["on controller: no room"]
+    assert [(n.subject, n.text) for n in cluster.people.all(Notify)] == [(one.id, "on controller: no room")]
+    cluster.say(one, "ready")
+    cluster.say(one, "pending", detail="said before")
+    eventually(lambda: (s := cluster.service()) and s.rollout == "done")
+    assert [(i.id, i.detail) for i in cluster.instances("ready")] == [(one.id, "")]
+
+
+def test_an_instance_that_its_worker_cannot_take_goes_to_another_one(cluster: Cluster) -> None:
+    cluster.deploy(2)
+    refused = eventually(lambda: len(found := cluster.instances("pending")) == 2 and found)
+    cluster.node.ref("discovery").ask(Put("worker/other", worker=worker("other")), timeout=5)
+    for one in refused:
+        cluster.say(one, "pending", detail="no room")
+    eventually(lambda: [i.node for i in cluster.instances()] == ["other", "other"])
+    stops = eventually(lambda: len(found := cluster.worker.all(supervisor.Stop)) >= 2 and found)
+    assert {stop.id for stop in stops} == {one.id for one in refused}
+    cluster.say(refused[0], "building")  # an order that was on its way has found room
+    eventually(lambda: [stop.id for stop in cluster.worker.all(supervisor.Stop)].count(refused[0].id) == 2)
+    assert cluster.service().rollout == "rolling"  # type: ignore[union-attr]
 
 
 def test_an_instance_that_nobody_wants_is_stopped(cluster: Cluster) -> None:

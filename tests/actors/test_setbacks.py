@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tucano.actors.pure.setbacks import LAW, Setbacks
+from tests.actors.builders import worker
+from tucano.actors.pure.setbacks import LAW, REFUSING, Setbacks
 
 
 def half() -> float:
@@ -31,3 +32,11 @@ def test_who_wants_something_new_need_not_wait_and_the_place_is_remembered() -> 
     assert setbacks.avoid("db") == {"worker-1"}
     setbacks.forget("db")
     assert setbacks.avoid("db") == frozenset()
+
+
+def test_a_worker_that_refuses_is_asked_again_after_a_while() -> None:
+    setbacks, workers = Setbacks(), [worker("w1"), worker("w2")]
+    setbacks.refuse("w1", 10.0)
+    assert [one.name for one in setbacks.willing(workers, 10.0)] == ["w2"]
+    assert [one.name for one in setbacks.willing(workers, 9.9 + REFUSING)] == ["w2"]
+    assert setbacks.willing(workers, 10.0 + REFUSING) == workers

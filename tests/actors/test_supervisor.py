@@ -76,6 +76,22 @@ def test_a_bad_id_is_refused(worker: Worker) -> None:
     assert refused.value.code == "bad_id"
 
 
+def test_an_order_that_a_full_disk_has_no_room_for_is_reported_with_why_and_taken_when_there_is_room(
+    worker: Worker,
+) -> None:
+    order = worker.order("hello-1")
+    instances = worker.home / "instances"
+    (instances / "hello-1.partial").symlink_to("/dev/full")
+    with pytest.raises(Refused, match="no room on the disk of w1: make some in") as refused:
+        worker.ask(order)
+    assert refused.value.code == "no_room"
+    said = worker.last("hello-1")
+    assert (said.state, said.detail) == ("pending", f"no room on the disk of w1: make some in {worker.home}")
+    assert not list(instances.iterdir()), "what could not be written is not left half written"
+    worker.ask(order)
+    assert get(worker.until("hello-1", "ready")) == "hello"
+
+
 def test_stop_ends_the_process_and_forgets_the_instance(worker: Worker) -> None:
     worker.run("hello-1")
     ready = worker.until("hello-1", "ready")

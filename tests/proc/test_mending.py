@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.helpers import eventually
@@ -161,3 +163,23 @@ def test_undeploying_leaves_no_process(cluster: Cluster, tmp_path: Path) -> None
     cluster.client.undeploy("hello")
     eventually(lambda: gone(*pids))
     assert cluster.get("hello")[0] == 404
+
+
+def test_a_worker_that_cannot_write_gets_no_instance_and_says_why(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.deploy(hello(tmp_path / "hello", replicas=3))
+    last = max(event.seq for event in cluster.client.events(-1000))
+    full = psutil.Process(pid_of(cluster, "worker-2"))
+    before = full.rlimit(psutil.RLIMIT_FSIZE)
+    full.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        cluster.client.scale("hello", 6)
+        cluster.client.wait_until_scaled("hello", 6)
+        assert Counter(one.node for one in instances(cluster))["worker-2"] == 1
+    finally:
+        full.rlimit(psutil.RLIMIT_FSIZE, before)
+    told = [event for event in cluster.client.events(last) if event.kind == "instance_refused"]
+    assert told
+    assert all(event.text.startswith("on worker-2: worker-2 cannot write to") for event in told)
+    assert len({event.subject for event in told}) == len(told)
+    log = (cluster.home / "logs" / "controller.log").read_text()
+    assert f"instance_refused {told[0].subject}: {told[0].text}" in log

@@ -143,3 +143,12 @@ def test_a_deployment_is_told_step_by_step_and_nothing_twice() -> None:
     ]
     assert render.step(steps[0], steps[2]) == ["the cluster has these files already"]
     assert render.standing(steps[1]) == "uploading 0 B of 3.1 kB"
+
+
+def test_why_no_worker_takes_an_instance_is_told_while_it_is_waited_for() -> None:
+    pending = InstanceInfo(id="a", node="w1")
+    full = InstanceInfo(id="a", node="w1", detail="no room")
+    before, now, later = (Progress("rollout", 0, 1, detail(instances=[one])) for one in (pending, full, full))
+    assert render.step(before, now) == ["a on w1: pending: no room"]
+    assert render.step(now, later) == []
+    assert render.standing(now) == "0 of 1 ready; a no room"

@@ -30,12 +30,13 @@ def changes(before: ServiceDetail | None, now: ServiceDetail | None) -> list[str
     """What changed among a service's instances, a line each."""
     was = {one.id: one for one in before.instances} if before else {}
     is_now = {one.id: one for one in now.instances} if now else {}
-    lines = [
-        _instance(one)
-        for one in is_now.values()
-        if one.id not in was or (was[one.id].state, was[one.id].restarts) != (one.state, one.restarts)
-    ]
+    lines = [_instance(one) for one in is_now.values() if one.id not in was or _said(was[one.id]) != _said(one)]
     return lines + [f"{one.id} on {one.node}: gone" for one in was.values() if one.id not in is_now]
+
+
+def _said(one: InstanceInfo) -> tuple[str, int, str]:
+    """What is told of an instance when it changes; of a detail only why no worker takes it."""
+    return one.state, one.restarts, one.detail if one.state == "pending" else ""
 
 
 def _older(now: ServiceDetail | None, revision: int) -> ServiceDetail | None:
@@ -58,7 +59,8 @@ def standing(now: Progress) -> str:
             return f"uploading {size(now.done)} of {size(now.total)}"
         case "rollout":
             there = now.service.instances if now.service else []
-            coming = [f"; {one.id} {first_line(one.detail)}" for one in there if one.state == "building" and one.detail]
-            return f"{now.done} of {now.total} ready{''.join(coming[:1])}"
+            coming = [one for one in there if one.state in ("pending", "building") and one.detail]
+            why = [f"; {one.id} {first_line(one.detail)}" for one in coming]
+            return f"{now.done} of {now.total} ready{''.join(why[:1])}"
         case _:
             return ""
