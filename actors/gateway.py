@@ -43,6 +43,9 @@ ASK_ALL = 2.0
 STREAM = 60.0
 """Seconds after which a follower of a stream who says nothing is taken to be gone."""
 
+LOOK = 1.0
+"""Seconds between two looks at whether those who follow a stream may still do so."""
+
 STREAMS = 1000
 """Streams that may be followed at once; each costs a frame for each event."""
 
@@ -104,7 +107,7 @@ class Gateway(Actor):
         self._door = self._make_door()
         self._door.start(self._on_request)
         self.note(WatchDue())
-        self.after(STREAM / 4, StreamsDue())
+        self.after(LOOK, StreamsDue())
         self.after(COLLECT, CollectDue())
 
     def on_stop(self) -> None:
@@ -143,7 +146,8 @@ class Gateway(Actor):
                     self._happened(result.events)
             case StreamsDue():
                 self._streams = {s: last for s, last in self._streams.items() if self.now() - last[0] < STREAM}
-                self.after(STREAM / 4, StreamsDue())
+                self._end_void_streams()
+                self.after(LOOK, StreamsDue())
             case CollectDue():
                 self._collect()
                 self.after(COLLECT, CollectDue())
@@ -297,12 +301,18 @@ class Gateway(Actor):
         if not fresh:
             return
         self._last_event = fresh[-1].seq
+        self._end_void_streams()
+        for stream in self._streams:
+            self._send(stream.client, requests.item(stream.id, {"events": fresh}))
+
+    def _end_void_streams(self) -> None:
+        """Those whose keys have been revoked are told so, and nothing more."""
         assert self._door is not None
         for stream, (_, guest) in list(self._streams.items()):
-            if self._door.admits(guest):
-                self._send(stream.client, requests.item(stream.id, {"events": fresh}))
-            else:
+            if not self._door.admits(guest):
                 del self._streams[stream]
+                why = operations.objection(operations.Events(), guest._replace(revoked=True))
+                self._send(stream.client, requests.answer(stream.id, Refused("forbidden", why)))
 
     # Artifacts.
 

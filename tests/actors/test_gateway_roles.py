@@ -16,6 +16,9 @@ from tests.transport.rings import Book
 from tests.transport.test_curve import NO_WAY
 from tucano.actors.messages import operations
 from tucano.actors.messages.discovery import Put, Record
+from tucano.client import ClusterError
+from tucano.client.follower import Follower
+from tucano.client.reach import Reach
 from tucano.transport.curve import new_pair
 from tucano.transport.security import Insecure, Role
 from tucano.transport.zmq_door import ZmqDoor
@@ -98,9 +101,29 @@ def test_a_revoked_key_is_refused_at_once_by_a_text_and_its_stream_ends(desk: De
     book.revoke("ann")
     desk.node.ref("discovery").tell(Record("kind", "hello", "after it"))
     assert other.receive()["item"]["events"][0]["text"] == "after it"
-    answer = client.ask("ping")
-    assert answer["error"]["code"] == "forbidden"
-    assert "the key of ann has been revoked" in answer["error"]["message"]
+    for answer, identifier in ((client.receive(), 5), (client.ask("ping"), 1)):
+        assert (answer["id"], answer["error"]["code"]) == (identifier, "forbidden")
+        assert "the key of ann has been revoked" in answer["error"]["message"]
+
+
+def test_the_stream_of_a_revoked_key_ends_when_nothing_happens_too(desk: Desk, book: Book) -> None:
+    client = enter(desk, book, "ann", "reader")
+    client.send("events", 5, since=-10, follow=True)
+    assert client.receive()["ok"] == {"events": []}
+    book.revoke("ann")
+    assert client.receive()["error"]["code"] == "forbidden"
+
+
+def test_who_follows_with_a_key_that_is_revoked_is_told_and_comes_in_no_more(desk: Desk, book: Book) -> None:
+    reach = Reach(desk.address, book.add("ann", "reader"), book.pairs["controller"].public)
+    with Follower(lambda: reach) as follower:
+        assert follower.open(20.0)
+        book.revoke("ann")
+        with pytest.raises(ClusterError, match="the key of ann has been revoked") as caught:
+            follower.next(20.0)
+        assert caught.value.code == "forbidden"
+    with Follower(lambda: reach) as late, pytest.raises(ClusterError, match="does not admit this key"):
+        late.next(20.0)
 
 
 def refused(address: str, client: Client, event: int) -> bool:

@@ -154,6 +154,21 @@ def test_commands_go_by_a_login_a_token_file_or_the_environment(two: Two) -> Non
         assert "edge" in said
 
 
+def test_who_follows_events_ends_with_the_reason_when_the_key_is_revoked(two: Two) -> None:
+    token = two.path / "eve.token"
+    token.write_text(tucano(two.home, "key", "add", "eve", "--role", "reader").stdout)
+    command = [*MAIN, "--token-file", str(token), "events", "-f"]
+    with subprocess.Popen(
+        command, env=environment(two.path / "nowhere"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline()
+        good(two.home, "key", "revoke", "eve")
+        _, told = follower.communicate(timeout=60)
+    assert follower.returncode == 1
+    assert "the key of eve has been revoked" in told
+
+
 def test_a_client_without_a_key_is_told_that_it_needs_one(two: Two) -> None:
     running = Home(two.home).running()
     assert running is not None

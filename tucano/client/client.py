@@ -146,6 +146,9 @@ class Client(Connection):
         Args:
             last: how many of the past to begin with.
 
+        Raises:
+            ClusterError: `forbidden`: our key may not follow them, or no longer: it was revoked.
+
         """
         with Follower(self.reach, last) as follower:
             while True:

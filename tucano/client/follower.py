@@ -8,8 +8,10 @@ from collections.abc import Callable
 import msgspec
 
 from tucano.actors.messages.model import Event
-from tucano.client.channel import Channel, Lost
+from tucano.client.channel import Answer, Channel, Denied, Lost
+from tucano.client.failures import ClusterError
 from tucano.client.reach import Reach
+from tucano.transport.security import Insecure
 
 PING = 20.0
 """Seconds; the gateway forgets followers that have said nothing for 60 s."""
@@ -25,6 +27,7 @@ class Follower:
     """
 
     def __init__(self, reach: Callable[[], Reach], last: int = 0) -> None:
+        self._reach = reach
         self._channel = Channel(reach)
         self._last = last
         self._seq: int | None = None  # of the last event seen; None before the first answer
@@ -43,13 +46,11 @@ class Follower:
 
         Raises:
             NoCluster: there is no cluster.
+            ClusterError: `forbidden`: our key may not follow.
 
         """
-        try:
-            if not self._stream:
-                self._open(time.monotonic() + timeout)
-        except Lost:
-            self._lose()
+        if not self._stream:
+            self._try(self._open, timeout)
         return bool(self._stream)
 
     def next(self, timeout: float) -> Event | None:
@@ -57,13 +58,11 @@ class Follower:
 
         Raises:
             NoCluster: there is no cluster any more.
+            ClusterError: `forbidden`: our key may not follow, or no longer: it was revoked.
 
         """
         if not self._ready:
-            try:
-                self._read(time.monotonic() + timeout)
-            except Lost:
-                self._lose()
+            self._try(self._read, timeout)
         return self._ready.pop(0) if self._ready else None
 
     def wait(self, timeout: float) -> None:
@@ -73,6 +72,15 @@ class Follower:
             time.sleep(max(0.0, until - time.monotonic()))  # a connection that breaks ends the wait early
         while self._stream and self.next(0.0) is not None:
             continue
+
+    def _try(self, step: Callable[[float], None], timeout: float) -> None:
+        """Do it by then; if the controller is away it is done when it is back."""
+        try:
+            step(time.monotonic() + timeout)
+        except Lost:
+            self._lose()
+        except (Denied, Insecure) as denied:
+            raise ClusterError("forbidden", f"{self._reach().address}: {denied}") from denied
 
     def _read(self, deadline: float) -> None:
         """Take the next item, after what opening the stream brought."""
@@ -85,8 +93,7 @@ class Follower:
             self._pinged = time.monotonic()
         answer = self._channel.item(self._stream, deadline)
         if answer is not None:
-            if answer.error is not None:
-                raise Lost(answer.error.message, sent=True, late=False)
+            _refuse_errors(answer)
             self._take(_events(answer.item))
 
     def _open(self, deadline: float) -> None:
@@ -96,8 +103,9 @@ class Follower:
         early: list[Event] = []  # what happened while the answer was on its way
         while (answer := self._channel.item(stream, deadline)) is not None and bytes(answer.item):
             early += _events(answer.item)
-        if answer is None or answer.error is not None:
-            raise Lost("no stream of events", sent=True, late=answer is None)
+        if answer is None:
+            raise Lost("no stream of events", sent=True, late=True)
+        _refuse_errors(answer)
         found = _events(answer.ok)
         if self._seq is None and not self._last:
             self._seq = found[-1].seq if found else 0  # asked for only to know where we are
@@ -115,6 +123,14 @@ class Follower:
             if event.seq > (self._seq or 0):
                 self._seq = event.seq
                 self._ready.append(event)
+
+
+def _refuse_errors(answer: Answer) -> None:
+    """What ends a stream: a controller that is starting, or a key that may not follow, which is for good."""
+    if answer.error is not None and answer.error.code == "forbidden":
+        raise ClusterError(answer.error.code, answer.error.message)
+    if answer.error is not None:
+        raise Lost(answer.error.message, sent=True, late=False)
 
 
 def _events(raw: msgspec.Raw) -> list[Event]:
