@@ -181,7 +181,7 @@ class Gateway(Actor):
             if stream.client == client:
                 self._streams[stream] = self.now(), guest
         try:
-            if objection := operations.objection(wanted, guest):
+            if objection := operations.objection(type(wanted), guest):
                 raise Refused("forbidden", objection)
             answer = self._perform(asker, wanted, guest)
         except Refused as refused:
@@ -311,7 +311,7 @@ class Gateway(Actor):
         for stream, (_, guest) in list(self._streams.items()):
             if not self._door.admits(guest):
                 del self._streams[stream]
-                why = operations.objection(operations.Events(), guest._replace(revoked=True))
+                why = operations.objection(operations.Events, guest._replace(revoked=True))
                 self._send(stream.client, requests.answer(stream.id, Refused("forbidden", why)))
 
     # Artifacts.

@@ -201,13 +201,13 @@ _IN_WORDS = {
 }
 
 
-def objection(operation: Operation, guest: Guest) -> str:
+def objection(operation: type[Operation], guest: Guest) -> str:
     """Why somebody may not ask for this, with what to do about it; empty if they may."""
     if guest.revoked:
         return f"the key of {guest.name} has been revoked: ask for a new token (`tucano key add NAME --role ROLE`)"
     if guest.role in operation.ROLES:
         return ""
-    op, wanted = type(operation).__name__.lower(), " or ".join(sorted(operation.ROLES))
+    op, wanted = operation.__name__.lower(), " or ".join(sorted(operation.ROLES))
     return (
         f"{op} needs the role {wanted}, and the key of {guest.name} has the role {guest.role}: ask for a token of that"
         f" role (`tucano key add NAME --role {min(operation.ROLES)}` where the controller runs)"

@@ -65,7 +65,7 @@ def request(data: bytes) -> None:
     if isinstance(read.wanted, Refused):
         requests.answer(read.id, read.wanted)
     else:
-        operations.objection(read.wanted, LOCAL)
+        operations.objection(type(read.wanted), LOCAL)
 
 
 def token(data: bytes) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.tucano.cluster_kit import assert_nothing_runs_in
-from tests.tucano.stand_in import StandIn
+from tests.tucano.stand_in import StandIn, write_service
 from tests.tucano.test_cli import MAIN, data, environment, good, tucano
 from tucano.home import Home, Listening
 from tucano.keys import Keys
@@ -243,3 +243,17 @@ def test_tokens_come_from_people_with_a_terminal_too(home: Path, tmp_path: Path)
         )  # fmt: skip
     assert json.loads(done.stdout)["name"] == "ann"
     assert os.listdir(tmp_path / "laptop") == ["keys"]  # noqa: PTH208 - names only
+
+
+@pytest.mark.parametrize("role", ["reader", "node"])
+def test_deploy_by_a_token_that_may_not_is_refused_before_anything_is_packed(
+    home: Path, tmp_path: Path, role: str
+) -> None:
+    file = tmp_path / "ann.token"
+    add(home, "ann", role, "--out", file)
+    directory = write_service(tmp_path / "hello")
+    done = tucano(tmp_path / "nowhere", "--token-file", file, "deploy", directory, "--timeout", 5)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert f"deploy needs the role admin, and the key of ann has the role {role}" in done.stderr
+    assert "tucano key add NAME --role admin" in done.stderr

@@ -225,7 +225,7 @@ class Channel:
     def _open(self) -> zmq.Socket[bytes]:
         """The socket; a new one if there is none."""
         if self._socket is None:
-            address, own, server = self._reach()
+            address, own, server, _ = self._reach()
             if own is None:
                 refuse_beyond_loopback(address, "the connection to")
             self._context = self._context or zmq.Context()

@@ -11,6 +11,7 @@ import msgspec
 
 from tucano import spec
 from tucano.actors.disk import artifact
+from tucano.actors.messages import operations
 from tucano.client.answers import Accepted, OnProgress, Progress
 from tucano.client.failures import ClusterError
 from tucano.client.waiting import tell_nobody
@@ -31,6 +32,7 @@ def deliver(
     """Check, pack, upload what the cluster lacks, and have the deployment accepted; see `Client.deploy`."""
     tell = progress or tell_nobody
     wanted = spec.override(spec.load(directory), replicas=replicas)
+    _see_whether_we_may(client)
     with tempfile.TemporaryDirectory(prefix="tucano-pack-") as place:
         archive = Path(place) / "artifact"
         packed = artifact.pack(directory, archive, without=spec.FILE)  # what it says travels by itself
@@ -40,6 +42,18 @@ def deliver(
     accepted = _submit(client, wanted.name, body, deadline)
     tell(Progress("accepted", accepted.revision, wanted.replicas))
     return accepted
+
+
+def _see_whether_we_may(client: Client) -> None:
+    """See that the cluster will not refuse in the end, for our token's role, what has been packed and uploaded.
+
+    Raises:
+        ClusterError: `forbidden`: it would.
+
+    """
+    guest = client.reach().guest
+    if guest is not None and (why := operations.objection(operations.Deploy, guest)):
+        raise ClusterError("forbidden", why)
 
 
 def _upload(client: Client, archive: Path, packed: artifact.Artifact, deadline: float, tell: OnProgress) -> None:

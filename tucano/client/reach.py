@@ -10,7 +10,7 @@ from tucano.client.failures import ClientError, NoCluster, not_running
 from tucano.home import Home
 from tucano.keys import CONTROLLER, LOCAL, Keys, KeysError
 from tucano.token import BadToken, Token, parse
-from tucano.transport.security import Pair
+from tucano.transport.security import Guest, Pair
 
 TOKEN = "TUCANO_TOKEN"
 """Environment variable that may hold a token."""
@@ -30,17 +30,20 @@ class Reach(NamedTuple):
         address: of its door.
         own: our keys; None where none are wanted.
         server: the controller's public key.
+        guest: whom a token says our keys to be; None where we have none, or the cluster's own.
 
     """
 
     address: str
     own: Pair | None = None
     server: str = ""
+    guest: Guest | None = None
 
 
 def by_token(token: Token) -> Reach:
     """How the cluster is reached that a token is for."""
-    return Reach(token.door, Pair(token.public, token.secret), token.controller)
+    guest = Guest(token.name, token.role, token.public)
+    return Reach(token.door, Pair(token.public, token.secret), token.controller, guest)
 
 
 def by_home(home: Home) -> Reach:
