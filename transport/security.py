@@ -21,6 +21,12 @@ Role = Literal["node", "admin", "reader"]
 REMEDY = "make keys with `tucano init`, then start the cluster with `tucano up --listen HOST`"
 """What to do where keys are missing."""
 
+NEW_TOKEN = (
+    "if it has been revoked, make a new token there (`tucano key add NAME --role node`), stop what runs here"
+    " (`tucano down`), and join with it (`tucano worker --join FILE`, or `balancer`)"
+)
+"""What to do where a node is not let in any more."""
+
 
 class Insecure(ValueError):
     """Something that would need keys was wanted without; the text says how to make them."""

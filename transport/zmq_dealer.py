@@ -41,6 +41,7 @@ class Dealer(Outgoing):
         counts: of its lane.
         pusher: sends what gathers here.
         secure: makes the socket fit to connect to the peer.
+        barred: called at a beat when the peer has not admitted our key; without, nobody looks.
 
     """
 
@@ -52,8 +53,10 @@ class Dealer(Outgoing):
         counts: Counts,
         pusher: Pusher,
         secure: Callable[[zmq.Socket[bytes]], None],
+        barred: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(counts)
+        self._barred = barred
         self._secure = secure
         self._context = context
         self._identity = identity
@@ -65,9 +68,9 @@ class Dealer(Outgoing):
         self._offered_at = -math.inf
         self._expected = 0  # letters
         self._expected_until = -math.inf
-        self._socket = self._connect()
+        self._socket, self._monitor = self._connect()
 
-    def _connect(self) -> zmq.Socket[bytes]:
+    def _connect(self) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes] | None]:
         socket = self._context.socket(zmq.DEALER)
         socket.set(zmq.ROUTING_ID, self._identity())
         socket.set(zmq.LINGER, 200)
@@ -77,13 +80,30 @@ class Dealer(Outgoing):
         socket.set(zmq.RECONNECT_IVL_MAX, 1000)
         socket.set(zmq.CONNECT_TIMEOUT, 2000)  # a black hole that heals is not waited for as long as TCP would
         socket.set(zmq.HANDSHAKE_IVL, 5000)
+        monitor = None
         try:
             self._secure(socket)
+            if self._barred is not None:  # ZeroMQ does not try again after a refusal: it is seen now or never
+                monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
             socket.connect(self._address)
         except (zmq.ZMQError, ValueError):
-            socket.close()
+            _close(socket, monitor)
             raise
-        return socket
+        return socket, monitor
+
+    def beat(self) -> None:
+        """See `Outgoing.beat`; look whether the peer lets us in."""
+        if self._barred is not None and self._was_refused():
+            self._barred()
+        super().beat()
+
+    def _was_refused(self) -> bool:
+        found = False
+        with self._sending:  # who finds it taken leaves its letters to us: whoever calls this flushes
+            while not self._closed and self._monitor is not None and self._monitor.poll(0):
+                self._monitor.recv_multipart()
+                found = True
+        return found
 
     def offer(self) -> None:
         """See `Outgoing.offer`: after a lull at once, else soon, or when enough has gathered."""
@@ -154,8 +174,8 @@ class Dealer(Outgoing):
 
     def _renew(self) -> None:
         fresh = self._connect()  # if none can be had, the old one stays
-        self._socket.close(0)
-        self._socket = fresh
+        _close(self._socket, self._monitor, 0)
+        self._socket, self._monitor = fresh
 
     def _stuck(self) -> None:
         if not self._is_full:
@@ -164,4 +184,11 @@ class Dealer(Outgoing):
 
     def _release(self) -> None:
         self._pusher.forget(self)
-        self._socket.close()
+        _close(self._socket, self._monitor)
+
+
+def _close(socket: zmq.Socket[bytes], monitor: zmq.Socket[bytes] | None, linger: int | None = None) -> None:
+    if monitor is not None:
+        socket.disable_monitor()
+        monitor.close(0)
+    socket.close(linger)

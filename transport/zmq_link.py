@@ -17,12 +17,12 @@ from typing import Final
 
 import zmq
 
-from tucano.transport.link import BEAT, Lane, Receiver
+from tucano.transport.link import BEAT, CONTROL, Lane, Receiver
 from tucano.transport.link_base import LinkBase
 from tucano.transport.outgoing import Counts, Outgoing
 from tucano.transport.pusher import Pusher
 from tucano.transport.secured import Secured
-from tucano.transport.security import Insecure, Ring
+from tucano.transport.security import NEW_TOKEN, Insecure, Ring
 from tucano.transport.wire import MAX_FRAME, BadFrame, Peer, for_connection
 from tucano.transport.zmq_dealer import Dealer
 
@@ -81,6 +81,7 @@ class ZmqLink(LinkBase):
             raise OSError(error.errno, f"cannot receive at {bind}: {error.strerror}") from error
         address = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         super().__init__(Peer(cluster, node, time.time_ns() // 1_000_000, address), now)
+        self._barred: set[str] = set()  # of those that we were told to connect to, who does not let us in
         self._thread = threading.Thread(target=self._run, name=f"tucano-link-{node}", daemon=True)
         self._pusher = Pusher(f"tucano-push-{node}")
 
@@ -108,7 +109,14 @@ class ZmqLink(LinkBase):
     def _open(self, node: str, address: str, lane: Lane, counts: Counts) -> Outgoing:
         secure = functools.partial(self._secured.dial, node=node, address=address)
         identity = functools.partial(self._identity, lane)
-        return Dealer(self._context, identity, address, counts, self._pusher, secure)
+        barred = functools.partial(self._tell_barred, node) if lane == CONTROL and node in self._wanted else None
+        return Dealer(self._context, identity, address, counts, self._pusher, secure, barred)
+
+    def _tell_barred(self, node: str) -> None:
+        """Say once that we are not let in by whom we were told to connect to."""
+        if node not in self._barred:
+            self._barred.add(node)
+            log.error("%s does not admit our key: %s", node, NEW_TOKEN)
 
     def _identity(self, lane: Lane) -> bytes:
         """The routing id of a connection that is about to be made."""

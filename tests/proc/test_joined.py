@@ -238,6 +238,8 @@ def test_a_key_that_is_revoked_takes_its_worker_out_and_lets_it_in_no_more(two: 
     eventually(lambda: data(two.home, "services")["services"][0]["ready"] == 3)
     good(two.home, "key", "revoke", "edge")
     eventually(lambda: "edge" in two.nodes("gone"))
+    log = two.away / "logs" / "edge.log"
+    eventually(lambda: "controller does not admit our key: if it has been revoked" in log.read_text())
     eventually(lambda: data(two.home, "services")["services"][0]["ready"] == 3)
     good(two.away, "down")
     done = tucano(two.away, "worker", "--detach")

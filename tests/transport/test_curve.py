@@ -174,6 +174,20 @@ def test_a_key_that_is_revoked_is_void_at_once_on_connections_that_are_there(joi
     assert not box_b.got
 
 
+def test_a_node_whose_key_is_revoked_says_so_and_what_to_do(
+    join: Join, book: Book, caplog: pytest.LogCaptureFixture
+) -> None:
+    (a, _), (b, _) = join("a"), join("b")
+    b.connect("a", a.address)
+    eventually(lambda: a.connected("b") and b.connected("a"))
+
+    book.revoke("b")
+    told = eventually(lambda: [text for text in caplog.messages if text.startswith("a does not admit our key: ")])
+    assert len(told) == 1
+    assert "tucano key add NAME --role node" in told[0]
+    assert "tucano worker --join FILE" in told[0]
+
+
 def test_a_revoked_key_makes_no_new_connection(join: Join, book: Book) -> None:
     a, box = join("a")
     pair = book.add("b")
