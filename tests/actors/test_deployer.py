@@ -184,7 +184,8 @@ def test_why_a_worker_cannot_take_an_instance_is_told_once_and_it_waits_where_no
     cluster.ask(Scale("hello", 1))  # an answer comes after all that was told before
     assert [(i.id, i.detail) for i in cluster.instances("pending")] == [(one.id, "no room")]
     assert [e.text for e in cluster.events("instance_refused")] == ["on controller: no room"]
-    assert [(n.subject, n.text) for n in cluster.people.all(Notify)] == [(one.id, "on controller: no room")]
+    told = eventually(lambda: cluster.people.all(Notify))
+    assert [(n.subject, n.text) for n in told] == [(one.id, "on controller: no room")]
     cluster.say(one, "ready")
     cluster.say(one, "pending", detail="said before")
     eventually(lambda: (s := cluster.service()) and s.rollout == "done")

@@ -85,7 +85,7 @@ def test_an_order_that_a_full_disk_has_no_room_for_is_reported_with_why_and_take
     with pytest.raises(Refused, match="no room on the disk of w1: make some in") as refused:
         worker.ask(order)
     assert refused.value.code == "no_room"
-    said = worker.last("hello-1")
+    said = worker.until("hello-1", "pending")
     assert (said.state, said.detail) == ("pending", f"no room on the disk of w1: make some in {worker.home}")
     assert not list(instances.iterdir()), "what could not be written is not left half written"
     worker.ask(order)

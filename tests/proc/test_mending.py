@@ -181,5 +181,5 @@ def test_a_worker_that_cannot_write_gets_no_instance_and_says_why(cluster: Clust
     assert told
     assert all(event.text.startswith("on worker-2: worker-2 cannot write to") for event in told)
     assert len({event.subject for event in told}) == len(told)
-    log = (cluster.home / "logs" / "controller.log").read_text()
-    assert f"instance_refused {told[0].subject}: {told[0].text}" in log
+    log = cluster.home / "logs" / "controller.log"
+    eventually(lambda: f"instance_refused {told[0].subject}: {told[0].text}" in log.read_text())
