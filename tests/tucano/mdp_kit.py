@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import zmq
 
@@ -166,6 +167,16 @@ class MajordomoClient:
 
     def __init__(self, stage: Stage, name: bytes = b"") -> None:
         self._socket = stage.client(name=name)
+
+    @contextlib.contextmanager
+    def watched(self, events: int) -> Iterator[zmq.Socket[bytes]]:
+        """A socket where it is said when one of these happens to the client's."""
+        monitor = self._socket.get_monitor_socket(events)
+        try:
+            yield monitor
+        finally:
+            self._socket.disable_monitor()
+            monitor.close(0)
 
     def ask(self, service: bytes, *body: bytes) -> Frames:
         self._socket.send_multipart([b"MDPC01", service, *body])
