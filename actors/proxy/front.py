@@ -84,7 +84,8 @@ class Client(Connection):
         super().connection_lost(exc)
         shared = self.shared
         shared.clients.discard(self)
-        shared.half_closed.pop(self, None)
+        if self._ended:
+            shared.half_closed.pop(self, None)
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.abandon()
@@ -222,7 +223,8 @@ class Client(Connection):
         """
         self.exchange = None
         self._served = True
-        self.shared.half_closed.pop(self, None)
+        if self._ended:
+            self.shared.half_closed.pop(self, None)
         patience = self.shared.patience
         if not keep or (self.closing and not patience) or (self._ended and not self._buffer):
             self._close(linger=unread or bool(self._buffer))
