@@ -83,7 +83,10 @@ class Collector(Actor):
             cpu[identifier] = cpu.get(identifier, 0.0) + max(0.0, spent)
             memory[identifier] = memory.get(identifier, 0) + resident
         self._seen = seen
-        return tuple(worker_mgr.InstanceUsage(each, cpu[each] / elapsed, memory[each]) for each in sorted(cpu))
+        most = float(os.cpu_count() or 1)  # the kernel counts in ticks: in a moment there may seem to be more
+        return tuple(
+            worker_mgr.InstanceUsage(each, min(most, cpu[each] / elapsed), memory[each]) for each in sorted(cpu)
+        )
 
     def _at_wall(self, now: float) -> float:
         """When the last measurement was, by the clock of `psutil.Process.create_time`."""

@@ -62,7 +62,7 @@ def test_cpu_of_an_instance_is_that_of_all_its_processes(collector: Ref, program
         collector.tell(Track((("busy-1", busy.pid),)))
         usage: Callable[[], float] = lambda: sum(each.cpu for each in measure(collector).instances)  # noqa: E731
         eventually(lambda: usage() > 0.1, "it is seen to be busy")
-        assert usage() < (os.cpu_count() or 1) + 1
+        assert all(usage() <= (os.cpu_count() or 1) for _ in range(50)), "however short the interval"
 
 
 def test_memory_of_an_instance_is_what_is_resident(collector: Ref) -> None:
@@ -79,7 +79,7 @@ def test_what_was_used_before_it_was_tracked_does_not_count(collector: Ref) -> N
     measure(collector)
     collector.tell(Track((("self-1", os.getsid(0)),)))
     first = measure(collector)
-    assert sum(each.cpu for each in first.instances) < (os.cpu_count() or 1) * 2
+    assert sum(each.cpu for each in first.instances) <= (os.cpu_count() or 1)
 
 
 def test_vanished_processes_are_left_out(collector: Ref) -> None:
