@@ -24,6 +24,7 @@ import http.server, os, signal, sys, threading
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer leaves whole: one that was begun and is cut by a kill cannot be repeated
 
     def do_GET(self):
         body = (os.environ.get("GREETING", "hello") + " " + os.environ["TUCANO_INSTANCE"]).encode()
