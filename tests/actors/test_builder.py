@@ -243,6 +243,7 @@ def test_a_fetch_that_failed_leaves_what_it_has_to_the_next(bench: Bench, monkey
 
 def test_what_an_earlier_fetch_left_damaged_is_fetched_anew(bench: Bench) -> None:
     artifact = bench.pack(big=os.urandom(2 * PIECE))
+    eventually((bench.home / "builds").is_dir)  # the builder makes it when it starts
     for left in (b"x" * PIECE, b"x" * artifact.size, b"x" * (artifact.size + 1)):
         bench.archive(artifact).write_bytes(left)
         bench.make(artifact)
