@@ -264,7 +264,7 @@ class Attempt(ABC):
 
     def has_place(self, route: "Route") -> bool:
         """It is at an instance of this service, and no answer has begun."""
-        return self._route is route and self._backend is not None and not self._touched
+        return self._route is route and self._backend is not None and not (self._touched or self._status)
 
     def _hold(self, route: "Route") -> None:
         now = self._shared.clock()

@@ -108,7 +108,8 @@ class Upstream(Connection):
         Who refuses a body and closes resets the connection; then a write fails before the answer that is there is read.
         """
         if self._spare is None and not self.transport.is_closing():
-            self._spare = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+            with contextlib.suppress(OSError):  # no descriptor is left: it goes without
+                self._spare = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
         self.write(piece)
 
     def _read_out(self, spare: socket.socket) -> None:

@@ -206,10 +206,10 @@ class Client(Connection):
             return not self.secure and not self._shut and b"\r\n\r\n" in self._buffer
         if exchange.body is not None or self.secure:
             return False  # the request will never be complete; and TLS ends both ways at once
-        if not again:
+        if exchange.tunnel and not again:
+            exchange.client_eof()
+        elif not again and not exchange.begun:  # what has begun keeps its deadline, if it is one that does not read
             self._await(exchange)
-            if exchange.tunnel:
-                exchange.client_eof()
         return True  # it has asked, and may still read the answer
 
     # --- what goes ---------------------------------------------------------------------------------------------------

@@ -230,6 +230,31 @@ def test_who_has_most_likely_left_makes_room_for_who_waits(stage: Stage, early: 
     assert stage.proxy.stats()["hello"].classes == {2: 1, 4: 1}
 
 
+def test_who_is_being_answered_makes_no_room_though_it_has_closed_its_side(stage: Stage) -> None:
+    def halves(instance: Instance, wire: Wire) -> None:
+        while (head := wire.head()) is not None:
+            instance.heads.append(head)
+            until(lambda: instance.bodies)  # the client has closed its side
+            wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh")
+            instance.go.wait()
+            wire.send(b"i")
+
+    (one,) = stage.serve(halves, balance=Balance(max_in_flight=1, queue_wait=20.0))
+    with stage.wire() as first, stage.wire() as second:
+        first.send(GET)
+        until(lambda: one.heads)
+        first.sock.shutdown(socket.SHUT_WR)
+        until(lambda: stage.proxy._serving.result().half_closed)
+        one.bodies.append(b"closed")
+        head = first.head()
+        assert head is not None
+        second.send(GET)
+        until(lambda: stage.open() == 2)
+        one.go.set()
+        assert first.exactly(2) == b"hi"
+        assert second.reply().status == 200
+
+
 def test_those_that_wait_go_to_an_instance_that_comes(stage: Stage) -> None:
     balance = Balance(max_in_flight=1, queue_wait=20.0)
     (one,) = stage.serve(waits, balance=balance)

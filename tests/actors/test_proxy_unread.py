@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.actors.test_proxy_kit import Instance, Stage, Wire, answers, staged, until
+from tucano.actors.messages import model
 from tucano.actors.proxy import Timeouts
 
 GET = b"GET / HTTP/1.1\r\nHost: hello\r\n\r\n"
@@ -54,6 +55,21 @@ def test_a_client_that_never_reads_its_last_answer_is_cut(quick: Stage, last: by
         unread(quick, wire, one)
         wire.send(last)
     until(lambda: not backlogs(quick))
+
+
+def test_a_client_that_never_reads_is_cut_though_it_has_closed_its_side() -> None:
+    size = 40_000_000
+    with staged(timeouts=Timeouts(idle=0.3, stall=0.3, linger=0.3)) as stage:
+        stage.serve(
+            answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size),
+            timeouts=model.Timeouts(idle=0.3),
+        )
+        with stage.wire() as wire:
+            wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            wire.send(GET)
+            until(lambda: any(backlogs(stage)))
+            wire.sock.shutdown(socket.SHUT_WR)
+            until(lambda: not backlogs(stage))
 
 
 def test_a_client_has_its_large_early_answer_to_the_end(stage: Stage) -> None:
